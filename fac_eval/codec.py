@@ -1,0 +1,187 @@
+"""Values of the vocabulary to canonical JSON and back, and the content keys made from it.
+
+The JSON holds only what differs from a value's defaults, so that a field added later changes no key and no stored
+row. Audio is written as its content hash; its bytes live beside the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+
+from fac_eval.audio import Audio
+from fac_eval.vocabulary import (
+    Evidence,
+    Failure,
+    Figure,
+    Message,
+    Request,
+    Response,
+    Sample,
+    Score,
+    Settings,
+    Text,
+    Timings,
+    Tool,
+    ToolCall,
+    Usage,
+    Verdict,
+)
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+
+KEY_BYTES = 16
+
+
+def to_json(value: Any) -> bytes:
+    """Canonical JSON of plain data: sorted keys, no blanks."""
+    return _encode(value)
+
+
+def from_json(data: bytes | str) -> Any:
+    """Plain data from JSON."""
+    return _decode(data)
+
+
+def digest(*pieces: bytes) -> bytes:
+    """A content key over byte strings; each piece's length counts, so that borders cannot shift."""
+    state = blake2b(digest_size=KEY_BYTES)
+    for piece in pieces:
+        state.update(len(piece).to_bytes(8, "little"))
+        state.update(piece)
+    return state.digest()
+
+
+def content_key(kind: str, *parts: Any) -> bytes:
+    """The key of a piece of work: what kind it is and everything that can change its result."""
+    return digest(kind.encode(), *(part if isinstance(part, bytes) else _encode(part) for part in parts))
+
+
+@cache
+def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
+    pairs = []
+    for field in fields(cls):
+        if field.default is not MISSING:
+            pairs.append((field.name, field.default))
+        elif field.default_factory is not MISSING:
+            pairs.append((field.name, field.default_factory()))
+        else:
+            pairs.append((field.name, MISSING))
+    return tuple(pairs)
+
+
+def plain(value: Any) -> Any:
+    """A vocabulary value as plain data without its defaults."""
+    cls = type(value)
+    if cls is str or cls is int or cls is float or cls is bool or value is None:
+        return value
+    if cls is Audio:
+        return {"audio": value.key}
+    if hasattr(cls, "__dataclass_fields__"):
+        found = {}
+        for name, default in _defaults(cls):
+            held = getattr(value, name)
+            if held is not default and (default is MISSING or held != default):
+                found[name] = plain(held)
+        return found
+    if cls is tuple or cls is list:
+        return [plain(part) for part in value]
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if hasattr(value, "item"):  # a numpy scalar
+        return value.item()
+    if isinstance(value, int | float | str):
+        return value
+    raise TypeError(f"{cls.__name__} cannot be stored; use text, numbers, lists and dictionaries")
+
+
+def encode(value: Any) -> bytes:
+    """Canonical JSON of a vocabulary value."""
+    return _encode(plain(value))
+
+
+AudioLookup = Callable[[str], Audio]
+
+
+def message_from(data: Mapping[str, Any], audio: AudioLookup) -> Message:
+    """A message from its plain form."""
+    return Message(
+        data["role"],
+        tuple(
+            audio(part["audio"]) if "audio" in part else Text(part["text"]) for part in data.get("parts", ())
+        ),
+        tuple(ToolCall(**call) for call in data.get("tool_calls", ())),
+        data.get("tool_call_id"),
+    )
+
+
+def sample_from(data: Mapping[str, Any], audio: AudioLookup = Audio.reference) -> Sample:
+    """A sample from its plain form."""
+    return Sample(
+        id=data["id"],
+        messages=tuple(message_from(message, audio) for message in data["messages"]),
+        reference=data.get("reference"),
+        choices=tuple(data.get("choices", ())),
+        tools=tuple(Tool(**tool) for tool in data.get("tools", ())),
+        metadata=data.get("metadata", {}),
+        cluster=data.get("cluster"),
+    )
+
+
+def response_from(data: Mapping[str, Any], audio: AudioLookup = Audio.reference) -> Response:
+    """A response from its plain form."""
+    held: dict[str, Any] = dict(data)
+    if "speech" in held:
+        held["speech"] = audio(held["speech"]["audio"])
+    if "tool_calls" in held:
+        held["tool_calls"] = tuple(ToolCall(**call) for call in held["tool_calls"])
+    if "usage" in held:
+        held["usage"] = Usage(**held["usage"])
+    if "timings" in held:
+        held["timings"] = Timings(**held["timings"])
+    if "error" in held:
+        held["error"] = Failure(**held["error"])
+    return Response(**held)
+
+
+def verdict_from(data: Mapping[str, Any]) -> Verdict:
+    """A verdict from its plain form."""
+    held: dict[str, Any] = {"value": None, **data}
+    if "usage" in held:
+        held["usage"] = Usage(**held["usage"])
+    if "error" in held:
+        held["error"] = Failure(**held["error"])
+    return Verdict(**held)
+
+
+def evidence_from(data: Mapping[str, Any]) -> Evidence:
+    """Evidence from its plain form."""
+    verdicts = tuple(verdict_from(verdict) for verdict in data.get("verdicts", ()))
+    return Evidence(data.get("transcript"), data.get("quality", {}), verdicts)
+
+
+def score_from(data: Mapping[str, Any]) -> Score:
+    """A score from its plain form."""
+    return Score(**{name: held for name, held in data.items() if name != "cluster"})
+
+
+def figure_from(data: Mapping[str, Any]) -> Figure:
+    """A figure from its plain form."""
+    return Figure(**{"value": None, **data})
+
+
+def settings_from(data: Mapping[str, Any]) -> Settings:
+    """Settings from their plain form."""
+    return Settings(**{**data, "stop": tuple(data.get("stop", ()))})
+
+
+def request_key(fingerprint: str, request: Request, sample_key: bytes = b"") -> bytes:
+    """The key of a generation; `sample_key` is given for models that see the sample itself."""
+    return digest(b"generate", fingerprint.encode(), _encode(plain(request)), sample_key)

@@ -1,0 +1,236 @@
+"""Hub data sets and where their rows come from: a folder of the user's, what was prepared, or the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fac_eval.data import _hub_api, _layout
+from fac_eval.data.places import FileHashes, cache_root, offline_switch
+from fac_eval.data.tables import open_table
+from fac_eval.errors import AudioError, DataError, MissingResource, UsageError
+
+if TYPE_CHECKING:
+    from fac_eval.audio import Audio
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A data set on the hub: `splits` of a `config` in Parquet, or any `files` that a task reads itself."""
+
+    repo: str
+    config: str = "default"
+    splits: tuple[str, ...] = ()
+    revision: str = "main"
+    """A commit, branch or tag; results record the commit it stood for."""
+    _: KW_ONLY
+    columns: tuple[str, ...] = ()
+    """The columns that are read, all of which must be there; none named means whatever there is."""
+    audio: str | None = "audio"
+    """The column of clips, if there is one."""
+    id_column: str | None = None
+    """The column whose values must not repeat, if there is one."""
+    expected_rows: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Rows of each split, as published."""
+    files: tuple[str, ...] = ()
+    """Patterns of files outside the Parquet layout, e.g. `en/wav/*`; a last `**` takes everything below."""
+    benchmark: str = ""
+    """What `fac-eval prepare` knows it by, if not its repository."""
+    sample: Path | None = None
+    """A folder with a few items in the same layout that ships with the task, for demos and tests."""
+
+    @property
+    def identity(self) -> str:
+        """One line that names the data set, its pin, and the part of it that is used."""
+        part = ",".join(self.splits + self.files)
+        return f"{self.repo}@{self.revision}/{self.config}[{part}]"
+
+    @property
+    def folder_name(self) -> str:
+        """The folder that `fac-eval prepare` writes it to."""
+        return f"{self.repo}@{self.revision}".replace("/", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a data set is read from: the user's folder, the prepared one, or the hub at a commit."""
+
+    kind: Literal["folder", "prepared", "hub"]
+    folder: Path | None = None
+    commit: str | None = None
+
+
+SHIPPED = "sample"
+"""Given instead of a folder: the few items that ship with each task."""
+
+
+class DataFinder:
+    """Finds data sets and reads them: in `data`, among what was prepared, and at last on the hub."""
+
+    def __init__(
+        self, data: str | Path | None = None, *, offline: bool | None = None, cache: Path | None = None
+    ) -> None:
+        """`offline` keeps off the hub; by default `FAC_EVAL_OFFLINE` and `HF_HUB_OFFLINE` decide."""
+        self._shipped = data == SHIPPED
+        self._data = None if data is None or self._shipped else Path(data).expanduser()
+        if self._data is not None and not self._data.is_dir():
+            raise UsageError(
+                f"--data {self._data} is no folder.", remedy="Give a folder that holds the data set."
+            )
+        self._cache = cache or cache_root()
+        self._offline = offline
+        self._sources: dict[HubDataset, Source] = {}
+
+    def source(self, dataset: HubDataset) -> Source:
+        """Where `dataset` will be read from; raises if it is nowhere.
+
+        Raises:
+            MissingResource: It is not on this machine and the hub cannot be reached.
+            DataError: The hub has no such data set or revision.
+        """
+        if dataset not in self._sources:
+            self._sources[dataset] = self._find(dataset)
+        return self._sources[dataset]
+
+    def folder(self, dataset: HubDataset) -> Path:
+        """The local folder of `dataset`, for tasks that read its files themselves."""
+        folder = self.source(dataset).folder
+        if folder is None:
+            raise MissingResource(
+                f"{dataset.repo} has to be on this machine.", remedy=_how_to_prepare(dataset)
+            )
+        return folder
+
+    def splits(self, dataset: HubDataset) -> tuple[str, ...]:
+        """The splits that are there: all of them, but a folder of the user's may hold fewer."""
+        folder = self.source(dataset).folder
+        if folder is None:
+            return dataset.splits
+        return tuple(split for split in dataset.splits if _layout.local_shards(folder, dataset.config, split))
+
+    def rows(
+        self, dataset: HubDataset, split: str, columns: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Stream the rows of a split, with `columns` or else those that the data set names.
+
+        Audio stays encoded: `{"bytes": ..., "path": ...}`, for `audio_of`.
+        """
+        source = self.source(dataset)
+        columns = dataset.columns if columns is None else columns
+        if source.folder is None:
+            return _hub_api.stream_rows(
+                dataset.repo, dataset.config, split, revision=source.commit, columns=columns
+            )
+        shards = _layout.local_shards(source.folder, dataset.config, split)
+        if not shards:
+            raise DataError(
+                f"{source.folder} has no Parquet files of the split {split!r} of {dataset.config!r}.",
+                remedy=f"Expected {dataset.config}/{split}-00000-of-00001.parquet or the like.",
+            )
+        return (row for shard in shards for _, row in open_table(shard).rows(columns or None))
+
+    def audio_of(self, dataset: HubDataset, cell: Any) -> Audio:
+        """The clip in a cell of the audio column.
+
+        Raises:
+            AudioError: The cell holds none, or a path to a file that is not there.
+        """
+        from fac_eval.audio import Audio
+
+        if isinstance(cell, str):
+            cell = {"path": cell}
+        if not isinstance(cell, Mapping) or not (cell.get("bytes") or cell.get("path")):
+            raise AudioError(f"A row of {dataset.repo} ({dataset.config}) holds no audio.")
+        data, path = cell.get("bytes"), str(cell.get("path") or "audio")
+        if data:
+            return Audio.from_bytes(data, name=path)
+        folder = self.folder(dataset)
+        for file in (folder / path, folder / dataset.config / path):
+            if file.is_file():
+                return Audio.from_file(file)
+        raise AudioError(
+            f"{folder} has no file {path!r}, which a row names as its audio.", remedy="Fetch it again."
+        )
+
+    def count(self, dataset: HubDataset, split: str | None = None) -> int | None:
+        """Rows of a split, or of all splits there are; `None` where only reading the data tells."""
+        source = self.source(dataset)
+        splits = self.splits(dataset) if split is None else (split,)
+        if source.folder is not None:
+            shards = [
+                shard
+                for name in splits
+                for shard in _layout.local_shards(source.folder, dataset.config, name)
+            ]
+            return sum(open_table(shard).count for shard in shards)
+        counts = _hub_api.row_counts(dataset.repo, dataset.config, source.commit or dataset.revision) or {}
+        return sum(counts[name] for name in splits) if all(name in counts for name in splits) else None
+
+    def fingerprint(self, dataset: HubDataset) -> str:
+        """Identity of the data: repository and commit, or a hash of the files where no commit vouches for them.
+
+        What `fac-eval prepare` fetched and nobody changed has the same fingerprint as on the hub.
+        """
+        source = self.source(dataset)
+        if source.folder is None:
+            return f"{dataset.repo}@{source.commit}"
+        files = _layout.local_files(source.folder, dataset)
+        hashes = self._hashes.sha256(*files)
+        content = {
+            file.relative_to(source.folder).as_posix(): [file.stat().st_size, sha256]
+            for file, sha256 in zip(files, hashes, strict=True)
+        }
+        commit = _layout.Manifest.read(source.folder).commit_of(content)
+        if commit is not None:
+            return f"{dataset.repo}@{commit}"
+        return "files:" + blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _hashes(self) -> FileHashes:
+        return FileHashes(self._cache)
+
+    def _find(self, dataset: HubDataset) -> Source:
+        if self._shipped:
+            if dataset.sample is None:
+                raise MissingResource(
+                    f"no items of {dataset.repo} ({dataset.config}) come with fac-eval.",
+                    remedy="Leave out --data sample, or name a folder that holds the data set.",
+                )
+            return Source("folder", dataset.sample)
+        given = _layout.candidates(self._data, dataset) if self._data is not None else []
+        for folder in given:
+            if _layout.state(folder, dataset) != "absent":
+                return Source("folder", folder)
+        prepared = self._cache / "data" / dataset.folder_name
+        if _layout.state(prepared, dataset) == "all":
+            return Source("prepared", prepared)
+        looked = "Looked in " + ", ".join(
+            str(place) for place in ([self._data] if self._data else []) + [prepared]
+        )
+        switch = "--offline" if self._offline else offline_switch() if self._offline is None else None
+        if switch is not None:
+            raise MissingResource(
+                f"{dataset.repo} ({dataset.config}) is not on this machine, and {switch} keeps off the hub. {looked}.",
+                remedy=_how_to_prepare(dataset),
+            )
+        if dataset.files:
+            raise MissingResource(
+                f"{dataset.repo} is not on this machine. {looked}.", remedy=_how_to_prepare(dataset)
+            )
+        try:
+            return Source("hub", commit=_hub_api.resolve_revision(dataset.repo, dataset.revision))
+        except MissingResource as error:
+            raise MissingResource(f"{error.message} {looked}.", remedy=_how_to_prepare(dataset)) from error
+
+
+def _how_to_prepare(dataset: HubDataset) -> str:
+    name = dataset.benchmark or dataset.repo
+    return (
+        f"Where there is internet, run: fac-eval prepare {name}\n"
+        f"For a machine without it: fac-eval prepare {name} --to DIR, copy DIR there, and run with --data DIR."
+    )

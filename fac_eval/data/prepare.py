@@ -1,0 +1,189 @@
+"""Fetching ahead of time what tasks need, into the cache or into a folder for machines without internet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from fac_eval.data import _hub_api
+from fac_eval.data._hub_api import HubFile
+from fac_eval.data._layout import MANIFEST, FileNote, Manifest, hub_files
+from fac_eval.data.assets import Asset, assets_root, fetch_asset
+from fac_eval.data.hub import HubDataset
+from fac_eval.data.places import FileHashes, cache_root, offline_switch, write_json
+from fac_eval.errors import DataError, FacEvalError, MissingResource
+
+Need = HubDataset | Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of one need."""
+
+    need: Need
+    status: Literal["fetched", "kept", "failed"]
+    path: Path | None = None
+    files: int = 0
+    bytes: int = 0
+    commit: str | None = None
+    error: FacEvalError | None = None
+
+
+def prepare(needs: Sequence[Need], to: Path | None = None, *, progress: bool = False) -> list[Prepared]:
+    """Fetch every need that is not there yet; one that fails does not stop the others.
+
+    `to` names a folder that can be copied to a machine without internet and given there as `--data` and `--assets`;
+    without it the cache is filled. What is there is checked by size and hash, and fetched again if damaged.
+    """
+    hashes = FileHashes()
+    commits: dict[tuple[str, str], str] = {}
+    outcomes = []
+    for need in dict.fromkeys(needs):
+        try:
+            if isinstance(need, Asset):
+                outcomes.append(_prepare_asset(need, to, hashes, progress))
+            else:
+                outcomes.append(_prepare_dataset(need, to, hashes, commits, progress))
+        except FacEvalError as error:
+            outcomes.append(Prepared(need, "failed", error=error))
+    return outcomes
+
+
+def _prepare_asset(asset: Asset, to: Path | None, hashes: FileHashes, progress: bool) -> Prepared:
+    path = assets_root(to) / asset.path_in_cache
+    if path.is_file() and hashes.sha256(path) == [asset.sha256]:
+        return Prepared(asset, "kept", path, files=1, bytes=path.stat().st_size)
+    _require_network(asset.name)
+    path = fetch_asset(asset, to, progress=progress)
+    _note_asset(asset, assets_root(to), path.stat().st_size)
+    return Prepared(asset, "fetched", path, files=1, bytes=path.stat().st_size)
+
+
+def _note_asset(asset: Asset, folder: Path, size: int) -> None:
+    import msgspec
+
+    manifest = folder / MANIFEST
+    try:
+        notes = msgspec.json.decode(manifest.read_bytes(), type=dict[str, dict[str, object]])
+    except (OSError, ValueError):
+        notes = {}
+    notes[asset.path_in_cache] = {
+        "name": asset.name,
+        "url": asset.url,
+        "sha256": asset.sha256,
+        "size": size,
+        "licence": asset.licence,
+        "written": _now(),
+    }
+    write_json(manifest, notes)
+
+
+def _prepare_dataset(
+    dataset: HubDataset,
+    to: Path | None,
+    hashes: FileHashes,
+    commits: dict[tuple[str, str], str],
+    progress: bool,
+) -> Prepared:
+    folder = (to or cache_root()) / "data" / dataset.folder_name
+    manifest = Manifest.read(folder)
+    noted = _sound_files(dataset, folder, manifest, hashes)
+    is_commit = len(dataset.revision) == 40 and set(dataset.revision) <= set("0123456789abcdef")
+    if is_commit and noted is not None:
+        # A commit never changes, so the hub need not be asked.
+        return _outcome(dataset, "kept", folder, noted, dataset.revision)
+    _require_network(dataset.repo)
+    pin = (dataset.repo, dataset.revision)
+    if pin not in commits:
+        commits[pin] = _hub_api.resolve_revision(*pin)
+    commit = commits[pin]
+    if noted is not None and {note.commit for note in noted.values()} == {commit}:
+        return _outcome(dataset, "kept", folder, noted, commit)
+    listed = {file.path: file for file in _hub_api.list_files(dataset.repo, commit)}
+    wanted = {path: listed[path] for path in hub_files(list(listed), dataset)}
+    manifest.repo, manifest.revision = dataset.repo, dataset.revision
+    manifest.needs[dataset.identity] = sorted(wanted)
+    _write_manifest(manifest, folder)
+    notes = _fetch(dataset.repo, commit, wanted, folder, hashes, progress)
+    manifest.files.update(notes)
+    _write_manifest(manifest, folder)
+    return _outcome(dataset, "fetched", folder, notes, commit)
+
+
+def _fetch(
+    repo: str, commit: str, wanted: Mapping[str, HubFile], folder: Path, hashes: FileHashes, progress: bool
+) -> dict[str, FileNote]:
+    """Download and check; a file that is not what the hub lists is fetched once more."""
+    for attempt in (1, 2):
+        _hub_api.download_files(repo, commit, list(wanted), folder, progress=progress)
+        notes, wrong = {}, []
+        for path, sha256 in zip(wanted, hashes.sha256(*(folder / path for path in wanted)), strict=True):
+            notes[path] = FileNote((folder / path).stat().st_size, sha256, commit)
+            listed = wanted[path]
+            if notes[path].size != listed.size or (listed.sha256 or sha256) != sha256:
+                wrong.append(path)
+        if not wrong:
+            return notes
+        for path in wrong:
+            (folder / path).unlink()
+        if attempt == 2:
+            break
+    raise DataError(
+        f"{repo} at {commit}: {wrong[0]} came with other content than the hub lists.",
+        remedy="Something between here and the hub may alter downloads, such as a proxy or a mirror; try again.",
+    )
+
+
+def _sound_files(
+    dataset: HubDataset, folder: Path, manifest: Manifest, hashes: FileHashes
+) -> dict[str, FileNote] | None:
+    """The data set's files as noted down, if all of them are there; damaged ones are removed."""
+    paths = manifest.needs.get(dataset.identity)
+    if paths is None:
+        return None
+    there = [path for path in paths if path in manifest.files and (folder / path).is_file()]
+    notes = {}
+    for path, sha256 in zip(there, hashes.sha256(*(folder / path for path in there)), strict=True):
+        if manifest.files[path].sha256 == sha256:
+            notes[path] = manifest.files[path]
+        else:
+            (folder / path).unlink()
+    return notes if len(notes) == len(paths) else None
+
+
+def _outcome(
+    dataset: HubDataset,
+    status: Literal["fetched", "kept"],
+    folder: Path,
+    notes: Mapping[str, FileNote],
+    commit: str,
+) -> Prepared:
+    size = sum(note.size for note in notes.values())
+    return Prepared(dataset, status, folder, len(notes), size, commit)
+
+
+def _write_manifest(manifest: Manifest, folder: Path) -> None:
+    manifest.written = _now()
+    try:
+        manifest.write(folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written: {error.strerror}.",
+            remedy="FAC_EVAL_CACHE names another place, or give one with --to DIR.",
+        ) from error
+
+
+def _require_network(name: str) -> None:
+    switch = offline_switch()
+    if switch is not None:
+        raise MissingResource(
+            f"{name} has to be fetched, but {switch} forbids the network.",
+            remedy=f"Unset {switch} and try again.",
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

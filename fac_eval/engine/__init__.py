@@ -1,0 +1,1 @@
+"""Planning and running: plan, generate, transcribe, measure, judge, score, aggregate."""

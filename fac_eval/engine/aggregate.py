@@ -1,0 +1,52 @@
+"""From scores to figures: a task's own, and the totals over a benchmark's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fac_eval.engine.result import Total
+from fac_eval.resolve import benchmarks, short_name
+from fac_eval.scores import ScoreTable
+from fac_eval.store import CellRow, Store
+from fac_eval.task import Benchmark, Task
+from fac_eval.vocabulary import Figure
+
+
+def cell_figures(store: Store, cell: int, task: Task) -> list[Figure]:
+    """A task's figures over the scored samples of a cell; none where nothing was scored."""
+    table = ScoreTable(store.scores(cell))
+    return task.figures(table) if table.n else []
+
+
+def totals(cells: Sequence[CellRow]) -> list[Total]:
+    """The totals of every benchmark of which a model ran more than one task."""
+    found = []
+    for benchmark in benchmarks():
+        names = {task.name: short_name(task, benchmark) for task in benchmark.tasks}
+        for model in dict.fromkeys(cell.model for cell in cells):
+            ran = [cell for cell in cells if cell.model == model and cell.task in names]
+            if len({cell.task for cell in ran}) > 1:
+                found.extend(_benchmark_totals(benchmark, model, ran, names))
+    return found
+
+
+def _benchmark_totals(
+    benchmark: Benchmark, model: str, cells: Sequence[CellRow], names: dict[str, str]
+) -> Iterable[Total]:
+    by_task: dict[str, list[CellRow]] = {}
+    for cell in cells:
+        by_task.setdefault(cell.task, []).append(cell)
+    repeated = [task for task, ran in by_task.items() if len(ran) > 1]
+    for overall in benchmark.overall:
+        if repeated:
+            reason = f"{repeated[0]} ran under several variants"
+            yield Total(model, benchmark.name, None, f"{overall.name}: {reason}")
+            continue
+        figures = {
+            names[cell.task]: figure for cell in cells for figure in cell.figures if figure.main and cell.done
+        }
+        outcome = overall.compute(figures)
+        if isinstance(outcome, Figure):
+            yield Total(model, benchmark.name, outcome)
+        else:
+            yield Total(model, benchmark.name, None, f"{overall.name}: {outcome}")

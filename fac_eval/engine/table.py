@@ -1,0 +1,105 @@
+"""A run's result as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fac_eval.vocabulary import Counts, Figure
+
+if TYPE_CHECKING:
+    from fac_eval.engine.result import RunResult
+
+_HEADER = ("model", "task", "variant", "metric", "value", "95% interval", "n", "failed", "skipped", "total")
+_RIGHT = (4, 5, 6, 7, 8, 9)
+
+
+def result_text(result: RunResult) -> str:
+    """The result table, what failed and why, and where everything lies."""
+    rows = []
+    for cell in result.cells:
+        figures = cell.figures or (Figure("-", None, cell.counts.scored, unit=""),)
+        for index, figure in enumerate(figures):
+            first = index == 0
+            coverage = (
+                (_count(cell.counts.n_failed), _count(cell.counts.n_skipped), _count(cell.counts.total))
+                if first
+                else ("", "", "")
+            )
+            names = (cell.model, cell.task, cell.variant) if first else ("", "", "")
+            rows.append((*names, _metric(figure), *numbers(figure), _count(figure.n), *coverage))
+    rows += [
+        (total.model, total.benchmark, "", _metric(total.figure), *numbers(total.figure), "", "", "", "")
+        for total in result.totals
+        if total.figure is not None
+    ]
+    parts = [text_table(_HEADER, rows, _RIGHT)]
+    parts += _remarks(result)
+    parts.append(_where(result))
+    return "\n\n".join(part for part in parts if part)
+
+
+def numbers(figure: Figure) -> tuple[str, str]:
+    """A figure's value and its interval, as distances from the value."""
+    if figure.value is None:
+        return "-", ""
+    value = f"{figure.value:.2f}{'' if figure.unit != '%' else ' %'}"
+    if figure.low is None or figure.high is None:
+        return value, ""
+    up, down = figure.high - figure.value, figure.value - figure.low
+    same = f"{up:.2f}" == f"{down:.2f}"
+    return value, f"\u00b1 {up:.2f}" if same else f"+{up:.2f} / -{down:.2f}"
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """A table of text columns; those named in `right` are set flush right, and empty ones are left out."""
+    kept = [column for column in range(len(header)) if any(row[column] for row in rows) or not rows]
+    widths = {column: max(len(row[column]) for row in [header, *rows]) for column in kept}
+
+    def line(cells: Sequence[str]) -> str:
+        set_cells = [
+            cells[column].rjust(width) if column in right else cells[column].ljust(width)
+            for column, width in widths.items()
+        ]
+        return "  ".join(set_cells).rstrip()
+
+    rule = "  ".join("-" * width for width in widths.values())
+    return "\n".join([line(header), rule, *(line(row) for row in rows)])
+
+
+def _metric(figure: Figure) -> str:
+    return figure.name if figure.higher_is_better else f"{figure.name} (lower is better)"
+
+
+def _count(n: int) -> str:
+    return f"{n:,}"
+
+
+def _remarks(result: RunResult) -> list[str]:
+    lines = []
+    for cell in result.cells:
+        where = f"{cell.model} on {cell.task}"
+        lines += [f"note: {where}: {figure.name}: {figure.note}" for figure in cell.figures if figure.note]
+        lines += [f"{where}: {text}" for text in _outcomes(cell.counts)]
+    lines += [
+        f"{total.model} on {total.benchmark}: {total.reason}" for total in result.totals if total.reason
+    ]
+    return ["\n".join(lines)] if lines else []
+
+
+def _outcomes(counts: Counts) -> list[str]:
+    lines = [f"{n:,} failed: {kind}" for kind, n in sorted(counts.failed.items())]
+    lines += [f"{n:,} skipped: {reason}" for reason, n in sorted(counts.skipped.items())]
+    if counts.n_pending:
+        lines.append(f"{counts.n_pending:,} still to do")
+    return lines
+
+
+def _where(result: RunResult) -> str:
+    failed = result.counts.n_failed
+    lines = [f"run {result.id}, stored in {result.store}"]
+    store = "" if str(result.store) == ".fac-eval" else f" --store {result.store}"
+    lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
+    if failed:
+        lines.append(f"the same command again retries the {failed:,} failed samples")
+    return "\n".join(lines)

@@ -1,0 +1,137 @@
+"""What a model, a judge or a speech stage must offer for the engine to drive it.
+
+Constructing one of these is cheap and loads nothing: the engine asks for `fingerprint` and `capabilities`
+to plan, and a finished run is resumed without weights ever being read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fac_eval.vocabulary import Question, Request, Response, Sample, Verdict
+
+if TYPE_CHECKING:
+    from fac_eval.audio import Audio
+    from fac_eval.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can take and give; checked before any work starts."""
+
+    inputs: frozenset[Literal["text", "audio"]] = frozenset({"text", "audio"})
+    outputs: frozenset[Literal["text", "speech"]] = frozenset({"text"})
+    tools: bool = False
+    batch_size: int = 1
+    """The batch that suits the model when the user says `auto`."""
+    concurrency: int = 8
+    """Requests in flight that suit a remote model when the user does not say."""
+
+
+class _Described(ABC):
+    """Things that are named in results and hashed into keys."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Everything that can change an answer: weights' hash or model id and revision, never a secret."""
+
+    def describe(self) -> Mapping[str, object]:
+        """What `fac-eval show` and the run's provenance print about it; no secrets."""
+        return {"name": self.name, "fingerprint": self.fingerprint}
+
+
+class Model(_Described):
+    """A local model, called with batches from one thread."""
+
+    capabilities: Capabilities = Capabilities()
+
+    def load(self) -> None:
+        """Read weights; called once, before the first batch, only if there is work to do."""
+
+    @abstractmethod
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer each request, in order; an answer must not depend on its neighbours in the batch.
+
+        Raise `fac_eval.errors.ModelOutOfMemory` when the batch does not fit: the engine halves it.
+        """
+
+    def close(self) -> None:
+        """Give back devices and memory."""
+
+
+class AsyncModel(_Described):
+    """A remote model: many requests in flight, each awaited on its own.
+
+    The instance owns its client, its rate limits and its retries. Raise `ModelUnavailable` when no request can
+    succeed, `BudgetReached` when the next one would cost too much; anything else is a failed `Response`.
+    """
+
+    capabilities: Capabilities = Capabilities()
+
+    @abstractmethod
+    async def generate(self, request: Request) -> Response:
+        """Answer one request."""
+
+    async def aclose(self) -> None:
+        """Close the client."""
+
+
+class SampleModel(_Described):
+    """A stand-in that sees the sample itself: the sanity models and replayed predictions.
+
+    Its answers are keyed by the sample's content as well as by the request.
+    """
+
+    capabilities: Capabilities = Capabilities(outputs=frozenset({"text", "speech"}), tools=True)
+
+    @abstractmethod
+    def respond(
+        self, task: Task, samples: Sequence[Sample], requests: Sequence[Request], positions: Sequence[int]
+    ) -> list[Response]:
+        """Answer each sample of `task`, in order; `positions` are the samples' places in the data set."""
+
+    def finish(self, task: Task) -> list[str]:
+        """Remarks for the user once `task` is through, e.g. predictions that no sample asked for."""
+        return []
+
+
+AnyModel = Model | AsyncModel | SampleModel
+
+
+class Judge(_Described):
+    """Answers questions about responses. Its failures are verdicts with an error, never numbers."""
+
+    concurrency: int = 8
+
+    @abstractmethod
+    async def judge(self, question: Question) -> Verdict:
+        """Decide one question."""
+
+    async def aclose(self) -> None:
+        """Close what it holds."""
+
+
+class Transcriber(_Described):
+    """Speech to text, in batches from one thread."""
+
+    batch_size: int = 8
+
+    @abstractmethod
+    def transcribe(self, clips: Sequence[Audio]) -> list[str]:
+        """One transcript a clip."""
+
+
+class QualityMeter(_Described):
+    """Speech quality figures (e.g. a predicted MOS), in batches from one thread."""
+
+    batch_size: int = 8
+
+    @abstractmethod
+    def measure(self, clips: Sequence[Audio]) -> list[Mapping[str, float]]:
+        """The named figures of each clip."""

@@ -1,0 +1,1 @@
+"""Pure scoring functions: plain values in, small frozen results out, no harness needed."""

@@ -1,0 +1,1 @@
+"""Generic models: the sanity models, replayed predictions, and OpenAI-compatible endpoints."""

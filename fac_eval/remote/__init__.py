@@ -1,0 +1,1 @@
+"""What every paid, rate-limited endpoint needs: limits, retries, prices and a budget."""

@@ -1,0 +1,109 @@
+"""The scores of a task as columns, and figures over them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from fac_eval.task import Metric
+from fac_eval.vocabulary import Figure
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from fac_eval.stats import Estimate
+
+VALUE = "value"
+
+
+class ScoreTable:
+    """The scored samples of one task in the data set's order, one compact column a number.
+
+    Built from one pass over plain scores (see `fac_eval.vocabulary.Score`), so that memory stays flat whatever
+    the answers' length.
+    """
+
+    def __init__(self, scores: Iterable[Mapping[str, Any]]) -> None:
+        self._columns: dict[str, array[float]] = {VALUE: array("d")}
+        self._known: dict[str, str] = {}
+        self.labels: list[str | None] = []
+        """What was read out of each answer."""
+        self._clusters: list[str | None] = []
+        for row, score in enumerate(scores):
+            self._add(row, score)
+        self.n = len(self.labels)
+
+    def _add(self, row: int, score: Mapping[str, Any]) -> None:
+        label = score.get("label")
+        self.labels.append(label if label is None else self._known.setdefault(label, label))
+        self._columns[VALUE].append(score["value"])
+        parts = score.get("parts", {})
+        for name, number in parts.items():
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = array("d", bytes(8 * row))
+            elif len(column) < row:
+                column.extend([0.0] * (row - len(column)))
+            column.append(number)
+        cluster = score.get("cluster")
+        self._clusters.append(cluster if cluster is None else self._known.setdefault(cluster, cluster))
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """A column by name: `value`, or a part of the scores (0 where a score lacks it)."""
+        import numpy as np
+
+        column = self._columns.get(name, array("d"))
+        full = np.zeros(self.n)
+        full[: len(column)] = column
+        return full
+
+    @cached_property
+    def clusters(self) -> Sequence[str | None] | None:
+        """The cluster of each sample, where any has one."""
+        return self._clusters if any(self._clusters) else None
+
+    def estimate(self, of: str = VALUE, per: str | None = None) -> Estimate:
+        """sum(of) / sum(per) with its interval; a plain mean without `per`."""
+        from fac_eval.stats import RatioSums
+
+        denominators = None if per is None else self.column(per)
+        return RatioSums().add(self.column(of), denominators, self.clusters).estimate()
+
+    def figure(self, metric: Metric) -> Figure:
+        """The figure of a metric."""
+        return figure_of(
+            metric.name,
+            self.estimate(metric.of, metric.per).scaled(metric.scale),
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
+            main=metric.main,
+            note=metric.note,
+        )
+
+
+def figure_of(
+    name: str,
+    estimate: Estimate,
+    *,
+    unit: str = "%",
+    higher_is_better: bool = True,
+    main: bool = False,
+    note: str | None = None,
+) -> Figure:
+    """An estimate as a printed figure."""
+    return Figure(
+        name=name,
+        value=estimate.value,
+        n=estimate.n,
+        unit=unit,
+        higher_is_better=higher_is_better,
+        se=estimate.se,
+        low=estimate.low,
+        high=estimate.high,
+        method=estimate.method,
+        main=main,
+        note=note,
+    )

@@ -1,0 +1,114 @@
+"""The tables of the store, their version, and the steps from each version to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from fac_eval.errors import StoreError
+
+APPLICATION_ID = 0x46414345
+"""Marks the SQLite file as ours, so that a foreign database is never touched."""
+
+_VERSION_1 = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,          -- hash of everything that was asked for
+    parent TEXT,                  -- the run whose generations a rescored run shares
+    config TEXT NOT NULL,         -- the resolved configuration, redacted
+    totals TEXT NOT NULL,         -- figures over several tasks
+    created REAL NOT NULL
+);
+CREATE TABLE sessions (           -- each time somebody worked on a run
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs(id),
+    started REAL NOT NULL,
+    ended REAL,
+    outcome TEXT,                 -- finished, interrupted, failed; NULL: running or killed
+    environment TEXT NOT NULL
+);
+CREATE TABLE cells (              -- one model on one task within a run
+    id INTEGER PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs(id),
+    position INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    model_info TEXT NOT NULL,
+    task TEXT NOT NULL,
+    task_spec TEXT NOT NULL,      -- registered name and options: what rebuilds the task
+    variant TEXT NOT NULL,
+    protocol_id TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    data TEXT NOT NULL,           -- fingerprint of the data
+    total INTEGER,                -- samples, once all have been seen
+    done INTEGER NOT NULL DEFAULT 0,
+    figures TEXT,
+    UNIQUE (run, position)
+);
+CREATE TABLE samples (            -- what was asked, by content
+    key BLOB PRIMARY KEY,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE work (               -- finished pieces of work, by content: generations, transcripts, verdicts
+    key BLOB PRIMARY KEY,
+    stage TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE items (              -- the outcome of each sample of a cell
+    cell INTEGER NOT NULL REFERENCES cells(id),
+    position INTEGER NOT NULL,
+    sample_id TEXT NOT NULL,
+    sample BLOB,
+    work BLOB,
+    outcome TEXT NOT NULL,        -- scored, failed, skipped
+    reason TEXT,                  -- failure kind, or why it was skipped
+    detail TEXT,                  -- failure message
+    score BLOB,
+    evidence BLOB,
+    PRIMARY KEY (cell, position)
+) WITHOUT ROWID;
+"""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _VERSION_1.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create]
+"""Step i leads from version i to i + 1. A released step is never edited; append the next one."""
+
+
+def migrate(connection: sqlite3.Connection, where: str) -> None:
+    """Bring a store to the newest version in one transaction."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[version:]:
+            step(connection)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def check_ours(connection: sqlite3.Connection, where: str) -> None:
+    """Refuse a database of somebody else's, or of a newer fac-eval."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if application != APPLICATION_ID and not (empty and version == 0):
+        raise StoreError(
+            f"{where} is a SQLite database, but not a store of fac-eval.",
+            remedy="Nothing was changed. Name another folder with --store.",
+        )
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{where} was written by a newer fac-eval (store version {version}, this one knows "
+            f"{len(MIGRATIONS)}).",
+            remedy="Nothing was changed. Update fac-eval: pip install -U fac-eval",
+        )

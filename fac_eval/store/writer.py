@@ -1,0 +1,150 @@
+"""Group commits: whatever finishes within a fraction of a second becomes durable in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fac_eval.codec import to_json
+from fac_eval.store.guard import explained
+from fac_eval.store.rows import ItemRow
+
+COMMIT_SECONDS = 0.2
+"""A finished piece of work is durable after at most this time (and the commit itself)."""
+COMMIT_ROWS = 4096
+"""A group of this size is committed at once."""
+
+
+@dataclass(slots=True)
+class _Group:
+    work: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
+    samples: dict[bytes, bytes] = field(default_factory=dict)
+    items: list[tuple[int, ItemRow]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.work) + len(self.items)
+
+
+class Writer:
+    """The one place that writes results, used from one event loop; `async with` starts and drains it.
+
+    A failed commit is raised by whoever writes next and by the end of the `async with` block.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._group = _Group()
+        self._committing = _Group()
+        self._filled = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closing = False
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Writer:
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._task is not None
+        self._closing = True
+        self._filled.set()
+        self._urgent.set()
+        try:
+            await self._task
+        finally:
+            self._executor.shutdown()
+
+    def pending(self, key: bytes) -> bytes | None:
+        """A piece of work that is finished but perhaps not yet committed."""
+        held = self._group.work.get(key) or self._committing.work.get(key)
+        return held[1] if held else None
+
+    async def work(self, stage: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep finished pieces of work."""
+        for key, body in rows:
+            self._group.work[key] = (stage, body)
+        await self._added()
+
+    async def items(
+        self, cell: int, rows: Sequence[ItemRow], samples: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Keep the outcomes of samples, and the samples themselves."""
+        self._group.items.extend((cell, row) for row in rows)
+        self._group.samples.update(samples)
+        await self._added()
+
+    async def _added(self) -> None:
+        if self._task is not None and self._task.done():
+            self._task.result()
+        self._filled.set()
+        if len(self._group) >= COMMIT_ROWS:
+            self._urgent.set()
+            self._room.clear()
+        while not self._room.is_set():
+            await self._room.wait()
+            if self._task is not None and self._task.done():
+                self._task.result()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._filled.wait()
+                if not self._closing and not self._urgent.is_set():
+                    try:
+                        async with asyncio.timeout(COMMIT_SECONDS):
+                            await self._urgent.wait()
+                    except TimeoutError:
+                        pass
+                self._filled.clear()
+                self._urgent.clear()
+                self._group, self._committing = _Group(), self._group
+                self._room.set()
+                await loop.run_in_executor(self._executor, self._commit, self._committing)
+                self._committing = _Group()
+                if self._closing and not len(self._group):
+                    return
+                if self._closing:
+                    self._filled.set()
+        finally:
+            self._room.set()
+
+    def _commit(self, group: _Group) -> None:
+        if not len(group) and not group.samples:
+            return
+        now = time.time()
+        with explained(self._path), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)",
+                [(key, stage, body, now) for key, (stage, body) in group.work.items()],
+            )
+            self._connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?)", group.samples.items())
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_item_row(cell, row) for cell, row in group.items],
+            )
+
+
+def _item_row(cell: int, row: ItemRow) -> tuple[object, ...]:
+    return (
+        cell,
+        row.position,
+        row.sample_id,
+        row.sample,
+        row.work,
+        row.outcome,
+        row.reason,
+        row.detail,
+        None if row.score is None else to_json(row.score),
+        to_json(row.evidence) if row.evidence else None,
+    )

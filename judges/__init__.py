@@ -1,0 +1,1 @@
+"""LLM and audio-LLM judges: prompts by reference, calling, parsing, caching, cost."""

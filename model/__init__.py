@@ -1,0 +1,1 @@
+"""Fun-Audio-Chat itself: processor, encoders, backbone, speech head, detokenizer, and its adapter."""

@@ -1,0 +1,1 @@
+"""Leaderboards, published numbers, comparisons, and the web page."""

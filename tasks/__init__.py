@@ -1,0 +1,1 @@
+"""One module a benchmark: where its data is, what is asked, how an answer scores, how scores add up."""

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""Make the small spoken sample sets that fac-eval ships.
+
+Each tools/sample_data/NAME.toml holds the text of one benchmark's sample set. This script has Flite speak
+it and writes tasks/sample_data/NAME in the layout of a Hugging Face data set: a file named
+CONFIG/SPLIT-00000-of-00001.parquet for each split, and a README.md that maps configs and splits to files.
+The same text, Flite and libraries give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCES = REPOSITORY / "tools" / "sample_data"
+TARGET = REPOSITORY / "tasks" / "sample_data"
+
+SAMPLE_RATE = 16_000
+SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 25.0
+ROW_OPTIONS = frozenset({"prompt", "voice", "format"})
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """How libsndfile writes a clip, and the suffix of its file name."""
+
+    container: str
+    subtype: str
+    suffix: str
+    compression: float | None = None
+
+
+# Compression 0.985 is about 11 kbit/s for Opus: clear speech, and small enough for a repository.
+FORMATS = {
+    "opus": AudioFormat("OGG", "OPUS", ".ogg", 0.985),
+    "vorbis": AudioFormat("OGG", "VORBIS", ".ogg", 1.0),
+    "flac": AudioFormat("FLAC", "PCM_16", ".flac"),
+    "wav": AudioFormat("WAV", "PCM_16", ".wav"),
+}
+
+
+class SampleDataError(Exception):
+    """The sample data cannot be made as asked; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item: the words to speak, how to speak them, and the other columns."""
+
+    prompt: str
+    voice: str
+    format: str
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration of a data set."""
+
+    name: str
+    types: Mapping[str, Any]
+    splits: Mapping[str, Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """The text of one benchmark's sample set."""
+
+    name: str
+    card: str
+    configs: Sequence[Config]
+
+
+def load_sample_set(path: Path) -> SampleSet:
+    """Read and check a sample set's text file."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SampleDataError(f"cannot read {path}: {error}") from error
+    unknown = content.keys() - {"voices", "card", "configs"}
+    if unknown:
+        raise SampleDataError(f"{path.name}: unknown key {sorted(unknown)[0]!r}")
+    for key in ("voices", "card", "configs"):
+        if not content.get(key):
+            raise SampleDataError(f"{path.name}: {key!r} is missing or empty")
+    try:
+        configs = list(_configs(content["configs"], content["voices"]))
+    except SampleDataError as error:
+        raise SampleDataError(f"{path.name}: {error}") from error
+    return SampleSet(path.stem, content["card"], configs)
+
+
+def _configs(tables: Mapping[str, Any], voices: Sequence[str]) -> Iterator[Config]:
+    """Voices take turns over the items of the whole set, so that no config hears only one."""
+    turn = 0
+    for name, table in tables.items():
+        types = table.get("columns", {})
+        splits: dict[str, list[Row]] = {}
+        if not table.get("splits"):
+            raise SampleDataError(f"config {name} has no splits")
+        for split, items in table["splits"].items():
+            splits[split] = []
+            for item in items:
+                where = f"{name}/{split}, item {len(splits[split])}"
+                splits[split].append(_row(item, types, voices[turn % len(voices)], where))
+                turn += 1
+        yield Config(name, types, splits)
+
+
+def _row(item: Mapping[str, Any], types: Mapping[str, Any], voice: str, where: str) -> Row:
+    columns = {key: value for key, value in item.items() if key not in ROW_OPTIONS}
+    if columns.keys() != types.keys():
+        raise SampleDataError(f"{where}: has columns {sorted(columns)} where {sorted(types)} are declared")
+    for column, value in {"prompt": item.get("prompt"), **columns}.items():
+        _check_value(value, types.get(column, "string"), f"{where}: {column}")
+    if not item["prompt"].strip():
+        raise SampleDataError(f"{where}: prompt: is blank")
+    audio_format = item.get("format", "opus")
+    if audio_format not in FORMATS:
+        raise SampleDataError(f"{where}: unknown format {audio_format!r}; known: {', '.join(FORMATS)}")
+    return Row(item["prompt"], item.get("voice", voice), audio_format, columns)
+
+
+def _check_value(value: object, declared: object, where: str) -> None:
+    """A struct may leave fields out (they become null); everything else must fit its declaration."""
+    match declared, value:
+        case ("string", str()) | ("int64", int()):
+            return
+        case [inner], list():
+            for element in value:
+                _check_value(element, inner, where)
+        case dict(), dict():
+            for key, field in value.items():
+                if key not in declared:
+                    raise SampleDataError(f"{where}: unknown field {key!r}")
+                _check_value(field, declared[key], f"{where}.{key}")
+        case _:
+            raise SampleDataError(f"{where}: {value!r} does not fit {declared!r}")
+
+
+class Flite:
+    """The Flite program, as a speaker of sentences."""
+
+    def __init__(self, program: str) -> None:
+        found = shutil.which(program)
+        if found is None:
+            raise SampleDataError(
+                f"the speech synthesizer {program!r} was not found; install Flite (Debian and Ubuntu: "
+                "apt-get install flite) or name the program with --flite"
+            )
+        self._program = found
+        self._voices = self._run("-lv").partition(":")[2].split()
+
+    def speak(self, text: str, voice: str) -> npt.NDArray[np.int16]:
+        """Return the 16-bit samples, at SAMPLE_RATE, of a voice that reads the text."""
+        import soundfile
+
+        if voice not in self._voices:
+            raise SampleDataError(f"Flite has no voice {voice!r}; it has: {', '.join(self._voices)}")
+        with tempfile.TemporaryDirectory() as folder:
+            wav = Path(folder) / "speech.wav"
+            self._run("-voice", voice, "-t", text, "-o", str(wav))
+            samples, rate = soundfile.read(wav, dtype="int16")
+        if rate != SAMPLE_RATE:
+            raise SampleDataError(f"voice {voice!r} speaks at {rate} Hz; choose one of {SAMPLE_RATE} Hz")
+        speech: npt.NDArray[np.int16] = samples
+        return speech
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SampleDataError(f"{self._program} {' '.join(arguments)} failed: {done.stderr.strip()}")
+        return done.stdout
+
+
+def encode(samples: npt.NDArray[np.int16], audio_format: AudioFormat) -> bytes:
+    """Encode a clip; the same samples always give the same bytes."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        samples,
+        SAMPLE_RATE,
+        format=audio_format.container,
+        subtype=audio_format.subtype,
+        compression_level=audio_format.compression,
+    )
+    encoded = buffer.getvalue()
+    return with_fixed_serial(encoded) if audio_format.container == "OGG" else encoded
+
+
+def with_fixed_serial(ogg: bytes, serial: int = 1) -> bytes:
+    """Replace the stream number of a one-stream Ogg file, which libsndfile draws at random."""
+    out = bytearray(ogg)
+    start = 0
+    while start < len(out):
+        if out[start : start + 4] != b"OggS":
+            raise ValueError(f"no Ogg page at byte {start}")
+        segments = out[start + 26]
+        body = start + 27 + segments
+        end = body + sum(out[start + 27 : body])
+        struct.pack_into("<I", out, start + 14, serial)
+        struct.pack_into("<I", out, start + 22, 0)
+        struct.pack_into("<I", out, start + 22, _ogg_checksum(out[start:end]))
+        start = end
+    return bytes(out)
+
+
+def _ogg_checksum(page: bytes | bytearray) -> int:
+    table = _ogg_checksum_table()
+    checksum = 0
+    for byte in page:
+        checksum = (checksum << 8) & 0xFFFFFFFF ^ table[checksum >> 24 ^ byte]
+    return checksum
+
+
+@cache
+def _ogg_checksum_table() -> tuple[int, ...]:
+    """The byte table of Ogg's CRC: polynomial 0x04C11DB7, most significant bit first."""
+    table = []
+    for byte in range(256):
+        remainder = byte << 24
+        for _ in range(8):
+            remainder = (remainder << 1) & 0xFFFFFFFF ^ (0x04C11DB7 if remainder >> 31 else 0)
+        table.append(remainder)
+    return tuple(table)
+
+
+def arrow_type(declared: Any) -> pa.DataType:
+    """Turn a column declaration into an Arrow type."""
+    import pyarrow as pa
+
+    match declared:
+        case "string":
+            return pa.string()
+        case "int64":
+            return pa.int64()
+        case [inner]:
+            return pa.list_(arrow_type(inner))
+        case dict():
+            return pa.struct([(key, arrow_type(value)) for key, value in declared.items()])
+        case _:
+            raise SampleDataError(f"unknown column type {declared!r}; known: string, int64, [TYPE], a table")
+
+
+def hub_feature(declared: Any) -> Any:
+    """Turn a column declaration into a Hugging Face feature, spelled so that old and new readers know it."""
+    match declared:
+        case str():
+            return {"dtype": declared, "_type": "Value"}
+        case [dict() as fields]:
+            return [hub_feature(fields)]
+        case [inner]:
+            return {"feature": hub_feature(inner), "_type": "Sequence"}
+        case _:
+            return {key: hub_feature(value) for key, value in declared.items()}
+
+
+def schema(types: Mapping[str, Any]) -> pa.Schema:
+    """Return the schema of a config's files, with the metadata that makes `audio` an Audio feature."""
+    import pyarrow as pa
+
+    features: dict[str, Any] = {"audio": {"_type": "Audio"}, "prompt": hub_feature("string")}
+    features |= {name: hub_feature(declared) for name, declared in types.items()}
+    fields = [("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("prompt", pa.string())]
+    fields += [(name, arrow_type(declared)) for name, declared in types.items()]
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: Path, flite: Flite) -> float:
+    """Speak the rows and write them as one Parquet file; return how many seconds they last."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    seconds = 0.0
+    records = []
+    for index, row in enumerate(rows):
+        audio_format = FORMATS[row.format]
+        name = f"{stem}_{index:04d}{audio_format.suffix}"
+        samples = flite.speak(row.prompt, row.voice)
+        duration = len(samples) / SAMPLE_RATE
+        if not SHORTEST_SECONDS <= duration <= LONGEST_SECONDS:
+            raise SampleDataError(
+                f"{name} lasts {duration:.1f} s; change its text, {row.prompt!r}, so that it lasts "
+                f"{SHORTEST_SECONDS:.0f} to {LONGEST_SECONDS:.0f} s"
+            )
+        seconds += duration
+        audio = {"bytes": encode(samples, audio_format), "path": name}
+        records.append({"audio": audio, "prompt": row.prompt, **row.columns})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(records, schema=schema(types))
+    # Encoded audio does not compress again, and statistics would repeat whole clips.
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+    return seconds
+
+
+def card(sample_set: SampleSet) -> str:
+    """Return the data set card; its header tells `datasets` which file holds which split."""
+    lines = ["---", "license: apache-2.0", "language:", "- en", "size_categories:", "- n<1K", "configs:"]
+    table = ["| config | split | items | voices |", "|---|---|---|---|"]
+    for config in sample_set.configs:
+        lines += [f"- config_name: {config.name}", "  data_files:"]
+        for split, rows in config.splits.items():
+            lines += [f"  - split: {split}", f"    path: {config.name}/{split}-*"]
+            voices = ", ".join(sorted({row.voice for row in rows}))
+            table.append(f"| {config.name} | {split} | {len(rows)} | {voices} |")
+    lines += ["---", "", sample_set.card.strip(), "", *table, ""]
+    source = f"tools/sample_data/{sample_set.name}.toml"
+    lines.append(f"Made by `tools/make_sample_data.py` from `{source}`; edit that file, not these.")
+    return "\n".join(lines) + "\n"
+
+
+def write_sample_set(sample_set: SampleSet, target: Path, flite: Flite) -> None:
+    """Write a whole sample set to the folder `target`, in place of what stood there."""
+    for stale in target.glob("*/*.parquet"):
+        stale.unlink()
+    for config in sample_set.configs:
+        for split, rows in config.splits.items():
+            path = target / config.name / f"{split}-00000-of-00001.parquet"
+            seconds = write_split(rows, config.types, f"{config.name}_{split}", path, flite)
+            size = path.stat().st_size
+            print(f"{path.relative_to(target.parent)}: {len(rows)} items, {seconds:.0f} s, {size} bytes")
+    (target / "README.md").write_text(card(sample_set), encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit status."""
+    parser = argparse.ArgumentParser(description="Make the small spoken sample sets that fac-eval ships.")
+    add = parser.add_argument
+    add("sources", nargs="*", type=Path, metavar="FILE.toml", help="default: all of tools/sample_data")
+    add("--output", type=Path, default=TARGET, help="where to put the folders (default: tasks/sample_data)")
+    add("--flite", default="flite", help="the Flite program (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        flite = Flite(options.flite)
+        for source in options.sources or sorted(SOURCES.glob("*.toml")):
+            sample_set = load_sample_set(source)
+            write_sample_set(sample_set, options.output / sample_set.name, flite)
+    except SampleDataError as error:
+        print(f"make_sample_data: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
