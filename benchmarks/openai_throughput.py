@@ -1,4 +1,4 @@
-"""Throughput of the `openai` model against a bare loop over the openai client, on a local server with latency.
+"""Throughput of the `openai` model against a bare loop over the openai client, on a slow local server.
 
 Both run in this process, in turns, against one server in a process of its own. The bare loop sends the same
 messages through the same number of workers and does nothing else.
@@ -14,28 +14,30 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from fac_eval.models.openai import OpenAIModel
+from fac_eval.vocabulary import Request, Settings, user
 
-from fac_eval.models.openai import OpenAIModel  # noqa: E402
-from fac_eval.vocabulary import Request, Settings, user  # noqa: E402
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+SERVER = Path(__file__).resolve().parents[1] / "tests" / "support" / "chat_server.py"
 
 
 @contextmanager
 def server(latency: float) -> Iterator[str]:
     """The base URL of a chat server in a process of its own."""
-    script = ROOT / "tests" / "support" / "chat_server.py"
     process = subprocess.Popen(
-        [sys.executable, str(script), "--latency", str(latency)],
+        [sys.executable, str(SERVER), "--latency", str(latency)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         yield process.stdout.readline().strip()
     finally:
@@ -60,8 +62,14 @@ async def measure(base_url: str, args: argparse.Namespace) -> None:
     import openai
 
     client = openai.AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0)
-    limits = {"requests_per_minute": 1e9, "tokens_per_minute": 1e12} if args.limits else {}
-    model = OpenAIModel("test-model", base_url=base_url, stream=args.stream, **limits)
+    per_minute = 1e9 if args.limits else None
+    model = OpenAIModel(
+        "test-model",
+        base_url=base_url,
+        stream=args.stream,
+        requests_per_minute=per_minute,
+        tokens_per_minute=per_minute,
+    )
 
     async def bare(number: int) -> None:
         answer = await client.chat.completions.create(
@@ -93,15 +101,12 @@ async def measure(base_url: str, args: argparse.Namespace) -> None:
             rates[name].append(await rate(ask, args.calls, args.concurrency))
     await client.close()
     await model.aclose()
-    bare_rate, our_rate = statistics.median(rates["bare"]), statistics.median(rates["ours"])
-    print(
-        f"bare openai client: {bare_rate:8.1f} calls/s  (rounds: {', '.join(f'{r:.0f}' for r in rates['bare'])})"
-    )
-    print(
-        f"fac-eval model:     {our_rate:8.1f} calls/s  (rounds: {', '.join(f'{r:.0f}' for r in rates['ours'])})"
-    )
-    print(f"ratio:              {our_rate / bare_rate:8.2f}")
-    print(f"possible at most:   {args.concurrency / args.latency:8.1f} calls/s" if args.latency else "")
+    for name, label in (("bare", "bare openai client"), ("ours", "fac-eval model")):
+        each = ", ".join(f"{one:.0f}" for one in rates[name])
+        print(f"{label + ':':20}{statistics.median(rates[name]):8.1f} calls/s  (rounds: {each})")
+    print(f"{'ratio:':20}{statistics.median(rates['ours']) / statistics.median(rates['bare']):8.2f}")
+    if args.latency:
+        print(f"{'possible at most:':20}{args.concurrency / args.latency:8.1f} calls/s")
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from fac_eval.errors import AudioError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -114,9 +115,7 @@ def read_header(stream: BinaryIO, name: str) -> Header:
         raise AudioError(f"{name}: its header claims {header.channels} channels.", remedy=_FETCH_AGAIN)
     checked_rate(header.rate, name)
     if not frames:
-        raise AudioError(
-            f"{name}: there is no sound in it (0 frames): empty or cut off.", remedy=_FETCH_AGAIN
-        )
+        raise AudioError(f"{name}: {_NO_SOUND}", remedy=_FETCH_AGAIN)
     if frames >= _ENDLESS or (container == "MP3" and not _mp3_is_counted(stream)):
         return Header(header.rate, header.channels, None, header.stored_as)
     return header
@@ -201,7 +200,7 @@ def _forward_reader() -> Any:
     """
     import soundfile
 
-    return type("ForwardReader", (soundfile.SoundFile,), {"seekable": lambda self: False})
+    return type("ForwardReader", (soundfile.SoundFile,), {"seekable": staticmethod(lambda: False)})
 
 
 @contextmanager
@@ -253,9 +252,7 @@ def _finished(samples: Samples, name: str) -> Samples:
     import numpy as np
 
     if not len(samples):
-        raise AudioError(
-            f"{name}: there is no sound in it (0 frames): empty or cut off.", remedy=_FETCH_AGAIN
-        )
+        raise AudioError(f"{name}: {_NO_SOUND}", remedy=_FETCH_AGAIN)
     finite = np.isfinite(samples)
     if not finite.all():
         problem = f"{np.count_nonzero(~finite)} of {len(samples)} samples are NaN or infinite"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -21,6 +20,8 @@ from fac_eval._audio_codec import AudioFormat, Header
 from fac_eval.errors import AudioError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
     from numpy.typing import NDArray
 
     from fac_eval._audio_codec import Samples

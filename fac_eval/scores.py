@@ -65,18 +65,23 @@ class ScoreTable:
         """The cluster of each sample, where any has one."""
         return self._clusters if any(self._clusters) else None
 
-    def estimate(self, of: str = VALUE, per: str | None = None) -> Estimate:
-        """sum(of) / sum(per) with its interval; a plain mean without `per`."""
+    def estimate(self, of: str = VALUE, per: str | None = None, *, proportion: bool | None = None) -> Estimate:
+        """sum(of) / sum(per) with its interval; a plain mean without `per`.
+
+        Zeros and ones make a proportion unless `proportion` is false: ratings that all happen to be 1 are none.
+        """
         from fac_eval.stats import RatioSums
 
         denominators = None if per is None else self.column(per)
-        return RatioSums().add(self.column(of), denominators, self.clusters).estimate()
+        return RatioSums().add(self.column(of), denominators, self.clusters).estimate(proportion=proportion)
 
     def figure(self, metric: Metric) -> Figure:
         """The figure of a metric."""
         return figure_of(
             metric.name,
-            self.estimate(metric.of, metric.per).scaled(metric.scale),
+            self.estimate(
+                metric.of, metric.per, proportion=None if metric.unit == "%" else False
+            ).scaled(metric.scale),
             unit=metric.unit,
             higher_is_better=metric.higher_is_better,
             main=metric.main,

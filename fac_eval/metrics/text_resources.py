@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -26,6 +27,10 @@ PUNKT_SHA256 = {
 """The English punkt_tab files of NLTK's data package, by sha256."""
 
 _PUNKT = Path("tokenizers", "punkt_tab", "english")
+
+CARRIER_FOLDER = Path(sys.prefix, "share", "fac-eval")
+"""Where `make install` puts the package llama-index-core, which carries a copy of the files, out of the way."""
+_CARRIED = Path("llama_index", "core", "_static", "nltk_cache") / _PUNKT
 
 
 class SentenceTokenizer(Protocol):
@@ -78,7 +83,7 @@ def find_punkt() -> Path:
         remedy=(
             f"Set {ASSETS_VARIABLE} to a folder that holds tokenizers/punkt_tab/english, or NLTK_DATA to an "
             "nltk_data folder, or run: python -m nltk.downloader punkt_tab. Without network access: "
-            "pip install --no-deps llama-index-core, which carries a copy."
+            f"pip install --no-deps --target {CARRIER_FOLDER} llama-index-core, which carries a copy."
         ),
     )
 
@@ -91,10 +96,11 @@ def _punkt_places() -> Iterator[Path]:
     nltk_data = cast(Any, require("nltk.data", extra="data", purpose="sentence and word splitting"))
     for root in nltk_data.path:
         yield Path(root) / _PUNKT
+    yield CARRIER_FOLDER / _CARRIED
     llama_index = importlib.util.find_spec("llama_index")
     if llama_index is not None:
         for root in llama_index.submodule_search_locations or ():
-            yield Path(root, "core", "_static", "nltk_cache") / _PUNKT
+            yield Path(root).parent / _CARRIED
 
 
 @functools.cache

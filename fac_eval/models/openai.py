@@ -6,25 +6,23 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path  # noqa: TC003 (the arguments' types are read at run time)
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fac_eval.errors import AudioError, ModelUnavailable, UsageError
 from fac_eval.interfaces import AsyncModel, Capabilities
 from fac_eval.models.openai_http import Address, Connection
-from fac_eval.models.openai_reply import Reply
 from fac_eval.models.openai_request import (
     AudioFormat,
     Dialect,
     Encoded,
     MaxTokensField,
-    Unsendable,
+    UnsendableError,
     encode,
     holds_audio,
 )
@@ -32,8 +30,13 @@ from fac_eval.remote.budget import Budget, Reservation, Spent
 from fac_eval.remote.estimate import Estimator, Size
 from fac_eval.remote.limits import AdaptiveLimit, Clock, RateLimiter
 from fac_eval.remote.prices import EXAMPLE, Price, PriceTable, Tokens, load_prices
-from fac_eval.remote.retry import AttemptFailed, pause_before
+from fac_eval.remote.retry import AttemptError, pause_before
 from fac_eval.vocabulary import Request, Response, Timings, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fac_eval.models.openai_reply import Reply
 
 _UNREADABLE_RETRIES = 2  # an answer that makes no sense may have been paid for
 _NEVER_REACHED_RETRIES = 2  # a wrong address should not take a minute to be told
@@ -69,14 +72,14 @@ class OpenAIModel(AsyncModel):
         base_url: the endpoint, usually ending in /v1; OPENAI_BASE_URL, then OpenAI's own, if not given.
         api_key: the key; OPENAI_API_KEY if not given. Endpoints that want none get a placeholder.
         audio_format: how clips are sent, wav or mp3.
-        audio_rate: sample rate that clips are sent at; none keeps each clip's own.
+        audio_rate: sample rate that clips are sent at; null keeps each clip's own.
         text_only: the model takes and gives no sound.
         voice: the voice of spoken answers.
         stream: stream answers, which measures the time to the first token and to the first sound.
         timeout: seconds that one attempt may take in all.
         max_retries: how often a request is asked again after trouble that may pass.
-        concurrency: the most calls in flight; as many as the run has if not given. While the endpoint asks for
-            less, there are fewer.
+        concurrency: the most calls in flight; if not given, as many as the run makes. While the endpoint asks
+            for less, there are fewer.
         requests_per_minute: stay within this rate.
         tokens_per_minute: stay within this rate; tokens are estimated, then corrected by the usage reported.
         seed: send each request's seed.
@@ -85,7 +88,7 @@ class OpenAIModel(AsyncModel):
         headers: further HTTP headers, as a JSON object; they are never stored or shown.
         extra_body: further fields of each request's body, as a JSON object.
 
-    `Timings` are those of the attempt that was answered: waiting for limits and for retries is not the model's.
+    `Timings` are those of the attempt that was answered: waiting for limits and retries is not the model's.
     """
 
     def __init__(
@@ -178,7 +181,7 @@ class OpenAIModel(AsyncModel):
         if budget is not None and self.price is None:
             raise UsageError(
                 f"--max-cost cannot be kept: the price of {self.name!r} is not known",
-                remedy=f"Name a price file with the model argument prices=FILE or with FAC_EVAL_PRICES. {EXAMPLE}",
+                remedy=f"Name a price file with the argument prices=FILE or with FAC_EVAL_PRICES. {EXAMPLE}",
             )
         self._budget = budget
 
@@ -200,7 +203,7 @@ class OpenAIModel(AsyncModel):
                 encoded = await asyncio.to_thread(encode, request, self._dialect)
             else:
                 encoded = encode(request, self._dialect)
-        except (AudioError, Unsendable) as error:
+        except (AudioError, UnsendableError) as error:
             return Response.failed("bad_input", str(error))
         answers_before = session.connection.answers
         attempt = 0
@@ -208,7 +211,7 @@ class OpenAIModel(AsyncModel):
             attempt += 1
             try:
                 return await self._attempt(session, encoded, attempt)
-            except AttemptFailed as failure:
+            except AttemptError as failure:
                 answers = session.connection.answers
                 if attempt > self._retries(failure, reached=answers > 0):
                     return self._give_up(failure, attempt, alone=answers == answers_before)
@@ -254,7 +257,7 @@ class OpenAIModel(AsyncModel):
                 started = time.perf_counter()
                 try:
                     reply = await session.connection.send(encoded)
-                except AttemptFailed as failure:
+                except AttemptError as failure:
                     self._settle_failed(session, call, failure)
                     raise
                 except ModelUnavailable:
@@ -271,7 +274,7 @@ class OpenAIModel(AsyncModel):
         if self._budget is None:
             yield None
             return
-        with await self._budget.reserve(self._estimator.cost_bound(size)) as reservation:
+        with await self._budget.reserve(lambda: self._estimator.cost_bound(size)) as reservation:
             yield reservation
 
     def _account(self, session: _Session, call: _Call, tokens: Tokens | None) -> Usage:
@@ -287,7 +290,7 @@ class OpenAIModel(AsyncModel):
         self.spent.add(usage)
         return usage
 
-    def _settle_failed(self, session: _Session, call: _Call, failure: AttemptFailed) -> None:
+    def _settle_failed(self, session: _Session, call: _Call, failure: AttemptError) -> None:
         if failure.overloaded:
             session.slots.overloaded(call.began)
         if failure.wait is not None:
@@ -297,7 +300,7 @@ class OpenAIModel(AsyncModel):
         elif call.reservation is not None:
             call.reservation.settle(0.0)
 
-    def _retries(self, failure: AttemptFailed, *, reached: bool) -> int:
+    def _retries(self, failure: AttemptError, *, reached: bool) -> int:
         """How often a request may be asked again after this failure."""
         if not failure.again:
             return 0
@@ -307,7 +310,7 @@ class OpenAIModel(AsyncModel):
             return min(self.max_retries, _NEVER_REACHED_RETRIES)
         return self.max_retries
 
-    def _give_up(self, failure: AttemptFailed, attempts: int, *, alone: bool) -> Response:
+    def _give_up(self, failure: AttemptError, attempts: int, *, alone: bool) -> Response:
         """The failed response; `alone`: no other request had an answer while this one was tried."""
         if failure.unreached and alone:
             raise ModelUnavailable(

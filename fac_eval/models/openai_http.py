@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fac_eval.errors import ModelUnavailable, UsageError, require
-from fac_eval.models.openai_reply import ErrorBody, EventReader, Reply, ReplyBuilder, shown
-from fac_eval.models.openai_request import Encoded
-from fac_eval.remote.retry import LONGEST_RETRY_AFTER, AttemptFailed, read_rejection, retry_after
+from fac_eval.models.openai_reply import EmbeddedError, EventReader, Reply, ReplyBuilder, shown
+from fac_eval.remote.retry import LONGEST_RETRY_AFTER, AttemptError, read_rejection, retry_after
 from fac_eval.store.redact import REDACTED, scrub
-from fac_eval.vocabulary import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fac_eval.models.openai_request import Encoded
+    from fac_eval.vocabulary import FailureKind
 
 OFFICIAL = "https://api.openai.com/v1"
 
@@ -101,7 +104,7 @@ class Connection:
         """Send a body and read the answer.
 
         Raises:
-            AttemptFailed: this attempt came to nothing.
+            AttemptError: this attempt came to nothing.
             ModelUnavailable: the endpoint's answer means that no request can succeed.
         """
         openai, http = self._openai, self._http
@@ -111,7 +114,7 @@ class Connection:
         except openai.APIStatusError as error:
             self.answers += 1
             raise self._rejected(error.status_code, error.body, error.response) from error
-        except ErrorBody as error:
+        except EmbeddedError as error:
             raise self._rejected(error.status, error.error, None) from error
         except (TimeoutError, openai.APITimeoutError, http.TimeoutException) as error:
             message = f"no complete answer from {self._address.place} within {self._timeout:g} s"
@@ -136,7 +139,7 @@ class Connection:
                 reply = await self._read_stream(response, encoded.size.speech)
             else:
                 reply = await self._read_whole(response, encoded.size.speech)
-        except AttemptFailed as failure:
+        except AttemptError as failure:
             if "json" not in kind and "event-stream" not in kind:
                 failure.message += f" (its content type is {kind or 'missing'})"
             raise
@@ -175,7 +178,7 @@ class Connection:
         done = done or take(events.finish())
         return builder.finish(speech=speech, raw=bytes(seen), whole=done)
 
-    def _rejected(self, status: int, body: object, response: Any) -> AttemptFailed:
+    def _rejected(self, status: int, body: object, response: Any) -> AttemptError:
         rejection = read_rejection(status, body)
         rejection = replace(rejection, message=self._address.clean(rejection.message))
         wait = None if response is None else retry_after(response.headers)
@@ -190,8 +193,8 @@ class Connection:
         return rejection.failure(raw, wait)
 
 
-def _broken(kind: FailureKind, message: str, unreached: bool, overloaded: bool = False) -> AttemptFailed:
+def _broken(kind: FailureKind, message: str, unreached: bool, overloaded: bool = False) -> AttemptError:
     """The failure of a call that got no answer; one that got through may still be charged for."""
-    return AttemptFailed(
+    return AttemptError(
         kind, message, again=True, overloaded=overloaded, unreached=unreached, billed=not unreached
     )

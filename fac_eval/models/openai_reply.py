@@ -15,7 +15,7 @@ import msgspec
 from fac_eval.audio import Audio
 from fac_eval.errors import AudioError
 from fac_eval.remote.prices import Tokens
-from fac_eval.remote.retry import AttemptFailed
+from fac_eval.remote.retry import AttemptError
 from fac_eval.vocabulary import FailureKind, ToolCall
 
 STREAM_RATE = 24000
@@ -40,7 +40,7 @@ class Reply:
     first_audio: float | None = None
 
 
-class ErrorBody(Exception):
+class EmbeddedError(Exception):
     """An answer under status 200 that holds an error instead, as gateways send it."""
 
     def __init__(self, error: object) -> None:
@@ -174,15 +174,15 @@ class ReplyBuilder:
         """Add a whole body, or one event of a stream that came at `now`.
 
         Raises:
-            AttemptFailed: the data cannot be read.
-            ErrorBody: it is an error.
+            AttemptError: the data cannot be read.
+            EmbeddedError: it is an error.
         """
         try:
             body = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise unreadable(f"the answer is not what the protocol asks for: {error}", data) from error
         if body.error:
-            raise ErrorBody(body.error)
+            raise EmbeddedError(body.error)
         for name in ("id", "model", "system_fingerprint"):
             if value := getattr(body, name):
                 self._details.setdefault(name, value)
@@ -248,7 +248,7 @@ class ReplyBuilder:
             whole: the body or the stream came to its proper end.
 
         Raises:
-            AttemptFailed: there is no answer in it, or not the one that was asked for.
+            AttemptError: there is no answer in it, or not the one that was asked for.
         """
         if not whole and self._finish_reason is None:
             raise unreadable("the stream broke off before the answer was finished", raw, self._tokens)
@@ -279,13 +279,13 @@ class ReplyBuilder:
         said = self._has_text or self._finish_reason == "length"
         return text or transcript or refusal or ("" if said else None)
 
-    def _nothing(self, raw: bytes) -> AttemptFailed:
+    def _nothing(self, raw: bytes) -> AttemptError:
         if self._finish_reason == "content_filter":
             return self._final("refused", "the endpoint's content filter held the answer back", raw)
         return unreadable("the answer holds no text, no sound and no tool call", raw, self._tokens)
 
-    def _final(self, kind: FailureKind, message: str, raw: bytes) -> AttemptFailed:
-        return AttemptFailed(kind, message, shown(raw), billed=True, tokens=self._tokens)
+    def _final(self, kind: FailureKind, message: str, raw: bytes) -> AttemptError:
+        return AttemptError(kind, message, shown(raw), billed=True, tokens=self._tokens)
 
     def _speech(self, raw: bytes) -> Audio | None:
         if not self._sound:
@@ -303,9 +303,9 @@ class ReplyBuilder:
         return clip
 
 
-def unreadable(message: str, raw: bytes, tokens: Tokens | None = None) -> AttemptFailed:
+def unreadable(message: str, raw: bytes, tokens: Tokens | None = None) -> AttemptError:
     """The failure of an answer that makes no sense; it may make sense the next time."""
-    return AttemptFailed("bad_response", message, shown(raw), again=True, billed=True, tokens=tokens)
+    return AttemptError("bad_response", message, shown(raw), again=True, billed=True, tokens=tokens)
 
 
 def shown(raw: bytes) -> str | None:

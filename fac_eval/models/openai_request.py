@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from fac_eval.audio import Audio
 from fac_eval.remote.estimate import Size
 from fac_eval.vocabulary import Message, Request, Settings, Text, Tool, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 AudioFormat = Literal["wav", "mp3"]
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
@@ -20,7 +22,7 @@ _SEED_BITS = 0x7FFF_FFFF  # some servers read the seed as a signed 32-bit number
 _MESSAGE_OVERHEAD = 16  # role, separators and the like, generously
 
 
-class Unsendable(ValueError):
+class UnsendableError(ValueError):
     """The protocol, or this endpoint, has no way to send what the request holds."""
 
 
@@ -56,7 +58,7 @@ def encode(request: Request, dialect: Dialect) -> Encoded:
     """Write the request's body.
 
     Raises:
-        Unsendable: it holds audio where none can be sent.
+        UnsendableError: it holds audio where none can be sent.
         AudioError: a clip cannot be decoded.
     """
     text_bytes, seconds, messages = 0, 0.0, []
@@ -110,11 +112,13 @@ def _content(message: Message, dialect: Dialect) -> str | list[dict[str, Any]] |
         # The protocol takes no sound back from the assistant, only the text of what it said.
         if message.text or not message.parts:
             return message.text or (None if message.tool_calls else "")
-        raise Unsendable("an assistant message holds audio without text, and only its text can be sent back")
+        raise UnsendableError(
+            "an assistant message holds audio without text, and only its text can be sent back"
+        )
     if all(isinstance(part, Text) for part in message.parts):
         return message.text
     if dialect.text_only:
-        raise Unsendable("the request holds audio, and this model was given as text_only")
+        raise UnsendableError("the request holds audio, and this model was given as text_only")
     return [_part(part, dialect) for part in message.parts]
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from fac_eval.errors import BudgetReached, UsageError
-from fac_eval.vocabulary import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from fac_eval.vocabulary import Usage
 
 _TOLERANCE = 1e-12  # sums of small dollar amounts round
 
@@ -63,14 +68,17 @@ class Budget:
         """Dollars set aside for calls in flight."""
         return self._reserved
 
-    async def reserve(self, amount: float) -> Reservation:
-        """Set `amount` aside for one call, waiting for calls in flight if it takes that.
+    async def reserve(self, bound: Callable[[], float]) -> Reservation:
+        """Set one call's upper estimate aside, waiting for calls in flight if it takes that.
+
+        `bound` is asked again after each wait: what settled meanwhile may have taught a better estimate.
 
         Raises:
             BudgetReached: the call could pass the limit, whatever those in flight turn out to cost.
         """
         loop = asyncio.get_running_loop()
         while True:
+            amount = bound()
             with self._lock:
                 if self._spent + amount > self.limit + _TOLERANCE:
                     raise self._reached(amount)
@@ -88,10 +96,10 @@ class Budget:
 
     def _reached(self, amount: float) -> BudgetReached:
         return BudgetReached(
-            f"the next call could cost up to ${amount:.4f}, and ${self._spent:.4f} of the ${self.limit:.2f} that "
-            "--max-cost allows are spent",
-            remedy="Raise --max-cost and run the same command again: what is finished is kept, not paid for twice. "
-            "A lower max_tokens makes each call's upper estimate smaller.",
+            f"the next call could cost up to ${amount:.4f}, and ${self._spent:.4f} of the ${self.limit:.2f} "
+            "that --max-cost allows are spent",
+            remedy="Raise --max-cost and run the same command again: what is finished is kept, not paid for "
+            "twice. A lower max_tokens makes each call's upper estimate smaller.",
         )
 
     def _settle(self, reserved: float, cost: float) -> None:
@@ -104,7 +112,7 @@ class Budget:
 
 
 class Reservation:
-    """Money set aside for one call. Left unsettled, the call is charged in full: it may have cost that much."""
+    """Money set aside for one call. Left unsettled, all of it is charged: it may have cost that much."""
 
     def __init__(self, budget: Budget, amount: float) -> None:
         self.amount = amount

@@ -47,8 +47,8 @@ class Estimator:
     def cost_bound(self, size: Size) -> float:
         """An upper estimate in dollars.
 
-        It is sound where `max_tokens` is set. Without it, replies are taken to be at most twice as long as the
-        longest one so far; and where an endpoint has charged more than was estimated, so are later estimates.
+        It is sound where `max_tokens` is set. Without it, replies are taken to be at most twice as long as
+        the longest one so far. Where an endpoint has charged more than was estimated, later estimates follow.
         """
         return self._raw_bound(size) * self._low_by
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fac_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENVIRONMENT = "FAC_EVAL_PRICES"
 _SNAPSHOT = re.compile(r"-20\d\d-\d\d-\d\d$")

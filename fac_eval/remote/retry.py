@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
-from fac_eval.remote.prices import Tokens
-from fac_eval.vocabulary import FailureKind
+if TYPE_CHECKING:
+    import random
+
+    from fac_eval.remote.prices import Tokens
+    from fac_eval.vocabulary import FailureKind
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -33,7 +36,7 @@ _KEY_WORDS = re.compile(r"api[ _-]?key", re.IGNORECASE)
 
 
 @dataclass(eq=False)
-class AttemptFailed(Exception):
+class AttemptError(Exception):
     """One attempt went wrong: what kind of failure it is, and what that means for the next attempt."""
 
     kind: FailureKind
@@ -83,12 +86,12 @@ class Rejection:
             return "Check the key: set OPENAI_API_KEY, or give api_key=, for this endpoint."
         return None
 
-    def failure(self, raw: str | None, wait: float | None) -> AttemptFailed:
+    def failure(self, raw: str | None, wait: float | None) -> AttemptError:
         """The same as a failed attempt, for a request that others need not share the fate of."""
         if self.refused:
-            return AttemptFailed("refused", self.message, raw)
+            return AttemptError("refused", self.message, raw)
         passing = self.status in _PASSING or (self.status >= 500 and self.status != 501)
-        return AttemptFailed(
+        return AttemptError(
             "rate_limited" if self.status == 429 else "model_error",
             f"the endpoint answered {self.status}: {self.message}",
             raw,
@@ -99,7 +102,7 @@ class Rejection:
 
 
 def read_rejection(status: int, body: object) -> Rejection:
-    """Read an error body in any of its usual forms: `{"error": {...}}`, `{...}`, `{"error": "text"}`, text."""
+    """Read an error body: `{"error": {...}}`, `{"error": "text"}`, the error itself, or plain text."""
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if isinstance(error, Mapping):
         codes = frozenset(str(error[key]) for key in ("code", "type") if error.get(key) is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -79,7 +80,7 @@ def units_of(clusters: Clusters | None, n: int) -> Units:
         if label is None:
             continue
         # NaN is unequal to itself: every sample that lacks a label would silently become a cluster.
-        if not isinstance(label, Hashable) or label != label:
+        if not isinstance(label, Hashable) or (isinstance(label, float | np.floating) and math.isnan(label)):
             raise StatsError(f"clusters[{position}] is {label!r}, which is no label", position=position)
         codes[position] = index.setdefault(label, len(index))
     lone = codes < 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from fac_eval.stats._columns import Clusters, StatsError, denominator_column, number_column, units_of
 from fac_eval.stats.intervals import Estimate, Method
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def composite(

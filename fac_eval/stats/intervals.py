@@ -88,9 +88,7 @@ def wilson_interval(proportion: float, n: float, *, level: float = LEVEL) -> Int
     if not (0 <= proportion <= 1 and 0 < n < math.inf):
         raise StatsError(f"no Wilson interval for the proportion {proportion} of {n} samples")
     z = NormalDist().inv_cdf(_upper(level))
-    low = _wilson_low(proportion, n, z)
-    high = 1 - _wilson_low(1 - proportion, n, z)
-    return Interval(low, max(high, proportion))
+    return Interval(_wilson_low(proportion, n, z), 1 - _wilson_low(1 - proportion, n, z))
 
 
 def t_interval(value: float, se: float, df: float, *, level: float = LEVEL) -> Interval:

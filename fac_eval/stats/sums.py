@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,9 @@ from fac_eval.stats._columns import Clusters, StatsError, denominator_column, nu
 from fac_eval.stats._exact import Dyadic, dot, dyadic, dyadic_of_fractions, group_sums, square_root, total
 from fac_eval.stats._student_t import student_t_quantile
 from fac_eval.stats.intervals import LEVEL, Estimate, Method, wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 
 @dataclass(frozen=True, slots=True)

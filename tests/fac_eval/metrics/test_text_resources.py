@@ -47,6 +47,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine without any copy of the data."""
     monkeypatch.delenv("FAC_EVAL_ASSETS", raising=False)
     monkeypatch.setattr(nltk_data, "path", [])
+    monkeypatch.setattr(text_resources, "CARRIER_FOLDER", Path("nowhere"))
     monkeypatch.setattr(text_resources.importlib.util, "find_spec", lambda name: None)
     return monkeypatch
 
@@ -76,9 +77,9 @@ def test_the_copy_in_an_installed_package_comes_last(
     punkt: Path, bare: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Spec:
-        submodule_search_locations = (str(tmp_path / "elsewhere"), str(tmp_path))
+        submodule_search_locations = (str(tmp_path / "elsewhere"), str(tmp_path / "llama_index"))
 
-    copy = tmp_path / "core" / "_static" / "nltk_cache" / FOLDER
+    copy = tmp_path / "llama_index" / "core" / "_static" / "nltk_cache" / FOLDER
     shutil.copytree(punkt, copy)
     bare.setattr(text_resources.importlib.util, "find_spec", {"llama_index": Spec}.get)
     assert find_punkt() == copy

@@ -14,16 +14,16 @@ from fac_eval.vocabulary import Usage
 def test_a_call_is_turned_away_before_the_limit_could_be_passed() -> None:
     async def scenario() -> None:
         budget = Budget(1.0)
-        with await budget.reserve(0.4) as first:
+        with await budget.reserve(lambda: 0.4) as first:
             assert (budget.spent, budget.reserved) == (0, 0.4)
             first.settle(0.3)
         assert budget.spent == pytest.approx(0.3)
         assert budget.reserved == 0
-        with await budget.reserve(0.7):
+        with await budget.reserve(lambda: 0.7):
             pass  # never settled: it may have cost that much
         assert budget.spent == pytest.approx(1.0)
         with pytest.raises(BudgetReached, match=r"\$0\.0100.*\$1\.00") as caught:
-            await budget.reserve(0.01)
+            await budget.reserve(lambda: 0.01)
         assert "--max-cost" in (caught.value.remedy or "")
 
     asyncio.run(scenario())
@@ -32,8 +32,8 @@ def test_a_call_is_turned_away_before_the_limit_could_be_passed() -> None:
 def test_a_newcomer_waits_for_calls_in_flight_instead_of_stopping_the_run() -> None:
     async def scenario() -> None:
         budget = Budget(1.0)
-        first = await budget.reserve(0.9)
-        second = asyncio.create_task(budget.reserve(0.5))
+        first = await budget.reserve(lambda: 0.9)
+        second = asyncio.create_task(budget.reserve(lambda: 0.5))
         await asyncio.sleep(0)
         assert not second.done()
         first.settle(0.2)
@@ -45,8 +45,8 @@ def test_a_newcomer_waits_for_calls_in_flight_instead_of_stopping_the_run() -> N
 def test_a_waiting_newcomer_is_turned_away_once_those_in_flight_cost_too_much() -> None:
     async def scenario() -> None:
         budget = Budget(1.0)
-        first = await budget.reserve(0.9)
-        second = asyncio.create_task(budget.reserve(0.5))
+        first = await budget.reserve(lambda: 0.9)
+        second = asyncio.create_task(budget.reserve(lambda: 0.5))
         await asyncio.sleep(0)
         first.settle(0.8)
         with pytest.raises(BudgetReached):
@@ -55,16 +55,29 @@ def test_a_waiting_newcomer_is_turned_away_once_those_in_flight_cost_too_much() 
     asyncio.run(scenario())
 
 
+def test_an_estimate_that_got_better_during_the_wait_counts() -> None:
+    async def scenario() -> None:
+        budget, estimate = Budget(1.0), 0.8
+        first = await budget.reserve(lambda: 0.9)
+        second = asyncio.create_task(budget.reserve(lambda: estimate))
+        await asyncio.sleep(0)
+        estimate = 0.2
+        first.settle(0.7)
+        assert (await asyncio.wait_for(second, 1)).amount == 0.2
+
+    asyncio.run(scenario())
+
+
 def test_a_cancelled_wait_holds_nothing() -> None:
     async def scenario() -> None:
         budget = Budget(1.0)
-        first = await budget.reserve(1.0)
-        second = asyncio.create_task(budget.reserve(0.5))
+        first = await budget.reserve(lambda: 1.0)
+        second = asyncio.create_task(budget.reserve(lambda: 0.5))
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
         first.settle(0.0)
-        assert (await budget.reserve(1.0)).amount == 1.0
+        assert (await budget.reserve(lambda: 1.0)).amount == 1.0
 
     asyncio.run(scenario())
 
@@ -72,7 +85,7 @@ def test_a_cancelled_wait_holds_nothing() -> None:
 def test_only_the_first_settlement_counts() -> None:
     async def scenario() -> None:
         budget = Budget(1.0)
-        with await budget.reserve(0.5) as reservation:
+        with await budget.reserve(lambda: 0.5) as reservation:
             reservation.settle(0.1)
             reservation.settle(0.4)
         assert budget.spent == pytest.approx(0.1)
@@ -88,7 +101,7 @@ def test_threads_with_their_own_loops_share_one_limit() -> None:
         rng = random.Random(seed)
         try:
             while True:
-                with await budget.reserve(0.02) as reservation:
+                with await budget.reserve(lambda: 0.02) as reservation:
                     await asyncio.sleep(0)
                     reservation.settle(rng.uniform(0, 0.02))
         except BudgetReached:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,9 @@ from hypothesis import strategies as st
 from fac_eval.errors import UsageError
 from fac_eval.remote.limits import AdaptiveLimit, RateLimiter
 from tests.support.clocks import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 
 async def admissions(limiter: RateLimiter, clock: FakeClock, sizes: list[float]) -> list[float]:
@@ -117,16 +119,19 @@ def test_places_are_capped_and_handed_over_in_order() -> None:
 
         tasks = [asyncio.create_task(come(number)) for number in range(5)]
         await asyncio.sleep(0)
-        assert order == [0, 1] and slots.active == 2
+        assert order == [0, 1]
+        assert slots.active == 2
         tasks[2].cancel()
         await asyncio.sleep(0)
         slots.release()
         await asyncio.sleep(0)
-        assert order == [0, 1, 3] and slots.active == 2
+        assert order == [0, 1, 3]
+        assert slots.active == 2
         slots.release()
         slots.release()
         await asyncio.sleep(0)
-        assert order == [0, 1, 3, 4] and slots.active == 1
+        assert order == [0, 1, 3, 4]
+        assert slots.active == 1
 
     run(scenario())
 
@@ -140,7 +145,8 @@ def test_a_place_handed_to_a_task_that_is_cancelled_in_the_same_moment_is_not_lo
         slots.release()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        assert waiting.cancelled() and slots.active == 0
+        assert waiting.cancelled()
+        assert slots.active == 0
         await asyncio.wait_for(slots.acquire(), 1)
 
     run(scenario())

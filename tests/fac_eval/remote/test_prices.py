@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fac_eval.errors import UsageError
 from fac_eval.remote.prices import ENVIRONMENT, Price, PriceTable, Tokens, load_prices
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PRICE = Price(input=1, output=10, cached_input=0.5, audio_input=100, audio_output=1000)
 M = 1_000_000
@@ -82,7 +85,7 @@ def test_files_extend_and_correct_the_table(tmp_path: Path, monkeypatch: pytest.
 def test_malformed_files_are_refused(text: str, says: str, tmp_path: Path) -> None:
     file = tmp_path / "prices.toml"
     file.write_text(text)
-    with pytest.raises(UsageError, match="prices.toml") as caught:
+    with pytest.raises(UsageError, match=r"prices\.toml") as caught:
         load_prices(file)
     assert says in str(caught.value)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fac_eval.remote.retry import LONGEST_PAUSE, Rejection, pause_before, read_rejection, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -99,11 +99,18 @@ def test_edges_are_defined(values: list[float], expected: Estimate) -> None:
     assert bootstrap_interval(first, [values], rng=rng()) == expected
 
 
-def test_one_sided_draws_still_give_a_finite_interval() -> None:
-    def distance_below_zero(sums: Floats) -> Floats:
-        return np.asarray(-np.abs(sums[0]))
+def test_draws_that_equal_the_value_lie_on_both_sides_of_it() -> None:
+    estimate = bootstrap_interval(first, [[-1.0, -1.0, 1.0, 1.0]], rng=rng())
+    assert (estimate.low, estimate.high) == (-4.0, 4.0)
 
-    estimate = bootstrap_interval(distance_below_zero, [[1.0, -1.0] * 20], rng=rng(), draws=500)
+
+def test_draws_on_one_side_of_the_value_still_give_a_finite_interval() -> None:
+    values = rng(6).normal(size=50)
+
+    def closeness(sums: Floats) -> Floats:
+        return np.asarray(-np.abs(sums[0] - values.sum()).round(9))
+
+    estimate = bootstrap_interval(closeness, [values], rng=rng(), draws=500)
     assert estimate.value == 0
     assert estimate.low is not None
     assert estimate.high is not None

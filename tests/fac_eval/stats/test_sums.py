@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from fac_eval.stats import Estimate, RatioSums, StatsError
+from fac_eval.stats import Estimate, RatioSums, StatsError, wilson_interval
 
 MAGNITUDES = st.just(0.0) | st.floats(1e-100, 1e100)
 VALUES = MAGNITUDES | MAGNITUDES.map(lambda value: -value)
@@ -157,6 +157,25 @@ def test_alike_samples_of_a_cluster_count_as_about_one() -> None:
     assert tenfold.se == pytest.approx(single.se, rel=1e-12)
     low, high, single_low, single_high = known(tenfold.low, tenfold.high, single.low, single.high)
     assert high - low == pytest.approx(single_high - single_low, rel=0.15)
+
+
+def test_clustered_proportion_is_wilson_at_the_effective_sample_size_written_out() -> None:
+    bits, speakers = [1, 1, 1, 0, 0, 0, 1, 1, 1, 1], ["a", "a", "a", "b", "b", "b", "c", "c", "d", "d"]
+    estimate = RatioSums().add(bits, clusters=speakers).estimate()
+    scores = np.array([3 * 0.3, 3 * -0.7, 2 * 0.3, 2 * 0.3])
+    variance = 4 / 3 * (scores**2).sum() / 100
+    design_effect = variance / (0.7 * 0.3 / 9)
+    shrinkage = (scipy_stats.t.ppf(0.975, 9) / scipy_stats.t.ppf(0.975, 3)) ** 2
+    expected = wilson_interval(0.7, 10 / design_effect * shrinkage)
+    assert estimate.se == pytest.approx(math.sqrt(variance), rel=1e-13)
+    assert (estimate.low, estimate.high) == pytest.approx(expected, rel=1e-10)
+    assert (estimate.method, estimate.clusters) == ("clustered-wilson", 4)
+
+
+def test_clusters_without_any_difference_are_no_surer_than_independent_samples() -> None:
+    estimate = RatioSums().add([1, 0, 1, 0, 1, 0], clusters=list("aabbcc")).estimate()
+    alone = RatioSums().add([1, 0, 1, 0, 1, 0]).estimate()
+    assert (estimate.low, estimate.high, estimate.se) == (alone.low, alone.high, 0.0)
 
 
 def test_all_right_in_clusters_is_as_sure_as_one_sample_a_cluster() -> None:
