@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from fac_eval._clips import clip_path, content_hash, is_file
+from fac_eval._user_rows import clip_path, content_hash, is_file, scalar_text, shown
 from fac_eval.data.tables import open_table
 from fac_eval.errors import DataError
 from fac_eval.metrics.generic import MAX_CHOICES, letter_of
 
-Metric = Literal["exact", "contains", "choice", "wer", "none"]
+MetricName = Literal["exact", "contains", "choice", "wer", "none"]
 
 _JSON = msgspec.json.Decoder()
 _CALLED_OTHERWISE = {
@@ -28,7 +28,7 @@ _CALLED_OTHERWISE = {
         *("solution", "correct_answer"),
     ),
 }
-"""What others call our columns: a file with such a name instead of ours is not read as if it meant nothing."""
+"""What others call our columns: such a name in the place of ours is an error, not a column of metadata."""
 
 
 class Entry(NamedTuple):
@@ -45,8 +45,10 @@ class Entry(NamedTuple):
 
 
 class QuestionFile:
-    """The rows of a file with the columns `text` and/or `audio`, and as they may be: `id`, `choices`, `reference`,
-    `metadata`, a column of clusters. Every other column is metadata too.
+    """The rows of a file with the columns `text` and/or `audio`.
+
+    There may be `id`, `choices`, `reference`, `metadata` and a column of clusters, too; whatever else there
+    is counts as metadata.
     """
 
     def __init__(self, path: Path, cluster: str = "cluster") -> None:
@@ -56,7 +58,7 @@ class QuestionFile:
         self._has_ids = "id" in self.table.columns
 
     @cached_property
-    def metric(self) -> Metric:
+    def metric(self) -> MetricName:
         """What the columns allow for."""
         columns = self.table.columns
         if "reference" not in columns:
@@ -102,7 +104,7 @@ class QuestionFile:
         audio = take("audio", None)
         clip = None if audio is None or audio == "" else self._clip(number, audio)
         if clip is None and (not text or text.isspace()):
-            self._fail(number, "there is neither text nor audio.", "Give the question as text, audio or both.")
+            self._fail(number, "there is neither text nor audio.", "A question is text, audio or both.")
         reference = take("reference", None)
         if reference is not None:
             reference = self._reference(number, reference)
@@ -192,20 +194,19 @@ class QuestionFile:
         if value is None or isinstance(value, str | int | float):
             return value
         if isinstance(value.get("bytes") if isinstance(value, dict) else value, bytes):
-            self._fail(number, f"the column {column!r} holds bytes, which no metadata is.", "Drop the column.")
+            self._fail(number, f"the column {column!r} holds bytes, not metadata.", "Drop the column.")
         return _JSON.decode(msgspec.json.encode(value, enc_hook=str))
 
     def _wrong(self, number: int, column: str, wanted: str, value: Any) -> NoReturn:
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise DataError(f"{self.table.where(number)}, column {column!r}: expected {wanted}, found {shown}.")
+        where = f"{self.table.where(number)}, column {column!r}"
+        raise DataError(f"{where}: expected {wanted}, found {shown(value)}.")
 
-    def _fail(self, number: int, problem: str, remedy: str) -> NoReturn:
+    def _fail(self, number: int, problem: str, remedy: str | None) -> NoReturn:
         raise DataError(f"{self.table.where(number)}: {problem}", remedy=remedy)
 
     # Checking a file before a run.
 
-    def check(self, metric: Metric, *, guessed: bool) -> None:
+    def check(self, metric: MetricName, *, guessed: bool) -> None:
         """Read everything once and raise a `DataError` for what a run with `metric` could not use.
 
         `guessed` says that the metric follows from the columns, so that a misnamed one must not go unnoticed.
@@ -225,22 +226,29 @@ class QuestionFile:
         self.count = len(ids)
         self._check_unique(ids, numbers)
 
-    def _check_columns(self, metric: Metric, guessed: bool) -> None:
+    def _check_columns(self, metric: MetricName, guessed: bool) -> None:
         columns = self.table.columns
-        needed = {"choice": ("choices", "reference"), "none": ()}.get(metric, ("reference",))
-        for column in ("choices", "reference"):
-            if column in columns or not (guessed or column in needed):
-                continue
-            meant = self._meant(column)
-            if meant or column in needed:
-                self._lacks(column, meant, f"the metric {metric!r} needs it" if column in needed else "")
-        asked = [column for column in ("text", "audio") if column in columns]
-        for column in ("text", "audio"):
-            meant = None if column in columns else self._meant(column)
-            if meant or not asked:
-                self._lacks(column, meant, "" if asked else "a question is text, audio or both")
+        asked = "text" in columns or "audio" in columns
+        needed = {"choice": {"choices", "reference"}, "none": set()}.get(metric, {"reference"})
+        wanted = ["text", "audio", *(["choices", "reference"] if guessed else sorted(needed))]
+        lacking = [column for column in wanted if column not in columns]
+        meant = {column: other for column in lacking if (other := self._meant(column))}
+        missing = [column for column in lacking if column in needed or column in meant]
+        if not asked and not {"text", "audio"} & meant.keys():
+            missing.insert(0, "text")
         if self._cluster != "cluster" and self._cluster not in columns:
-            self._lacks(self._cluster, None, "it is to name the clusters")
+            missing.append(self._cluster)
+        if not missing:
+            return
+        remedy = f"It has {', '.join(map(repr, columns[:20]))}."
+        if meant:
+            guesses = ", ".join(f"{other!r} meant as {column!r}" for column, other in meant.items())
+            remedy += f" Is {guesses}? Then rename it. If not, give it another name"
+            remedy += " or say which metric to use." if guessed else "."
+        noun = "column" if len(missing) == 1 else "columns"
+        problem = f"{self.table.path} has no {noun} {', '.join(map(repr, missing))}"
+        reason = f", which the metric {metric!r} needs" if needed.intersection(missing) else ""
+        raise DataError(f"{problem}{reason}.", remedy=remedy)
 
     def _meant(self, column: str) -> str | None:
         """The column that seems to be `column` under another name."""
@@ -250,16 +258,7 @@ class QuestionFile:
         close = get_close_matches(column, [name for name in names if name not in ours], n=1, cutoff=0.8)
         return known or (names[close[0]] if close else None)
 
-    def _lacks(self, column: str, meant: str | None, reason: str) -> NoReturn:
-        listed = ", ".join(map(repr, self.table.columns[:20]))
-        remedy = f"It has {listed}."
-        if meant is not None:
-            remedy += f" If {meant!r} is what is meant, rename it to {column!r}; if it is not, give it another name"
-            remedy += "." if column in ("text", "audio") else ", or say which metric to use."
-        problem = f"{self.table.path} has no column {column!r}"
-        raise DataError(f"{problem}: {reason}." if reason else f"{problem}.", remedy=remedy)
-
-    def _check_scorable(self, number: int, entry: Entry, metric: Metric) -> None:
+    def _check_scorable(self, number: int, entry: Entry, metric: MetricName) -> None:
         if entry.reference is None:
             remedy = "Give every row one, leave the row out, or collect answers with metric=none."
             self._fail(number, f"the reference is missing, which the metric {metric!r} needs.", remedy)
@@ -275,12 +274,12 @@ class QuestionFile:
             try:
                 letter = letter_of(text, entry.choices)
             except DataError as error:
-                raise DataError(f"{self.table.where(number)}: {error.message}", remedy=error.remedy) from error
+                self._fail(number, error.message, error.remedy)
             if letter is None:
-                shown = ", ".join(map(repr, entry.choices))
                 self._fail(
                     number,
-                    f"the reference {text!r} is neither a choice's letter nor one of {shown}.",
+                    f"the reference {text!r} is neither a choice's letter nor one of "
+                    f"{', '.join(map(repr, entry.choices))}.",
                     "Write the letter (A is the first choice) or the choice's text.",
                 )
 
@@ -312,15 +311,6 @@ def accepted_texts(reference: str | Sequence[str] | None) -> list[str]:
     if reference is None:
         return []
     return [reference] if isinstance(reference, str) else list(reference)
-
-
-def scalar_text(value: Any) -> str | None:
-    """Text, or a number as text (a whole one without a decimal point); None for anything else."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _json_list(text: str) -> list[Any] | None:

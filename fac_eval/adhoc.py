@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fac_eval._question_file import QuestionFile, accepted_texts
-from fac_eval._question_file import Metric as MetricName
+from fac_eval._question_file import MetricName, QuestionFile, accepted_texts
 from fac_eval.audio import Audio
 from fac_eval.errors import DataError
 from fac_eval.metrics.generic import (
@@ -55,14 +54,15 @@ class FileOptions:
     """What a file of questions needs to be told."""
 
     path: str
-    """The file: .jsonl, .json, .csv, .tsv or .parquet with the columns `text` and/or `audio`, and as they may be `id`,
-    `choices`, `reference`, `metadata`. Paths of audio files are taken from the file's folder."""
+    """The file (.jsonl, .json, .csv, .tsv or .parquet) with the columns `text` and/or `audio`, and optionally
+    `id`, `choices`, `reference` and `metadata`. Paths of audio files are taken from the file's folder."""
     metric: Literal["auto", "exact", "contains", "choice", "wer", "none"] = "auto"
-    """How answers are scored. `auto`: `choice` with choices and references, `exact` with references alone, else `none`."""
+    """How answers are scored; `auto` goes by the columns: `choice` for `choices` and `reference`, `exact` for
+    `reference` alone, else `none`, which only collects the answers."""
     system: str | None = None
     """A system prompt for every question."""
     cluster: str = "cluster"
-    """The column whose equal values mark questions of one source (a speaker, a passage), for honest intervals."""
+    """The column whose equal values mark questions of one source, e.g. a speaker; intervals allow for it."""
     content: str | None = None
     """The content hash that the file and its audio must have, as the stored results show it."""
 

@@ -103,8 +103,8 @@ def _is_border(neighbour: str, edge: str) -> bool:
     return neighbour == " " or bool(_UNSPACED.match(neighbour) or _UNSPACED.match(edge))
 
 
-# A capital stands for a choice wherever a phrase leads up to it; a small letter only before a stop or a line's
-# end, because "the answer is a cat" names no choice.
+# A capital stands for a choice wherever a phrase leads up to it; a small letter only before a stop or the end
+# of a line, because "the answer is a cat" names no choice.
 _LETTER = r"""(?:([A-Z])(?![A-Za-z0-9À-ɏ'’])|([a-z])(?=[.,;:!?)\]}"'。，]|[ \t]*(?:\n|\Z)))"""
 _GAP = r"(?:(?!\bnot\b|n't|n’t|\bcannot\b|\bnever\b)[^\n.]){0,40}?"
 _LONE = re.compile(r"\W*([A-Za-z])\W*")
@@ -139,10 +139,11 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
 
     1. the answer is a letter and nothing else but punctuation: `B`, `(b)`, `**B.**`;
     2. it is one choice's full text (folded, see `folded`);
-    3. it states a letter: `Answer: B`, `the answer is (B)`, `the answer must be option B`, a boxed letter, `答案是B`;
-    4. a line starts with a letter as a label (`B. Paris`, `Option B:`), or a labelled choice is quoted anywhere;
-    5. it mentions a letter (`I would pick B`, `I'd say B`, `... (b)`), or holds a choice's full text. A text within
-       the longer text of another choice that was found does not count, nor does a letter within a choice's text.
+    3. it states a letter: `Answer: B`, `the answer is (B)`, `the answer must be option B`, `答案是B`, or
+       boxes one;
+    4. a line starts with a letter as a label (`B. Paris`, `Option B:`), or quotes a choice with its label;
+    5. it mentions a letter (`I would pick B`, `I'd say B`, `... (b)`), or holds a choice's full text. A text
+       within the longer text of another choice that was found does not count, nor a letter within a text.
 
     >>> chosen_letter("The answer is B.", ["London", "Paris"])
     'B'

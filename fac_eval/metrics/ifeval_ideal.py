@@ -106,7 +106,7 @@ _FILLER_IN = {
 }
 _ANSWERS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 _RELATIONS = ("relation", "let_relation", "capital_relation")
-_SPARE_STEPS = 30
+_SPARE_STEPS = 20
 
 _Unit = Literal["long", "short", "word"]
 
@@ -143,7 +143,7 @@ class _Style:
 
 
 _UNITS: tuple[_Unit, ...] = ("long", "short", "word")
-_STYLES = tuple(itertools.starmap(_Style, itertools.product((0, 3, 7), _UNITS, (".", ""))))
+_STYLES = tuple(itertools.starmap(_Style, itertools.product((0, 7), _UNITS, (".", ""))))
 
 
 class _Draft:
@@ -218,6 +218,8 @@ def _write(instructions: Sequence[Instruction], style: _Style) -> str:
         for _ in range(max(counts, default=0) + _SPARE_STEPS):
             if instruction.is_followed_by(draft.text()) or not _grow(draft, instruction):
                 break
+        else:
+            break  # this style will not get there
     return draft.text()
 
 
