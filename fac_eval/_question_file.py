@@ -241,10 +241,12 @@ class QuestionFile:
         if not missing:
             return
         remedy = f"It has {', '.join(map(repr, columns[:20]))}."
+        if not asked:
+            remedy += " A question is text, audio or both."
         if meant:
             guesses = ", ".join(f"{other!r} meant as {column!r}" for column, other in meant.items())
             remedy += f" Is {guesses}? Then rename it. If not, give it another name"
-            remedy += " or say which metric to use." if guessed else "."
+            remedy += " or say which metric to use." if {"choices", "reference"} & meant.keys() else "."
         noun = "column" if len(missing) == 1 else "columns"
         problem = f"{self.table.path} has no {noun} {', '.join(map(repr, missing))}"
         reason = f", which the metric {metric!r} needs" if needed.intersection(missing) else ""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fac_eval.audio import Audio
+from fac_eval.errors import AudioError
 from fac_eval.vocabulary import (
     Evidence,
     Failure,
@@ -83,7 +84,7 @@ def plain(value: Any) -> Any:
     if cls is str or cls is int or cls is float or cls is bool or value is None:
         return value
     if cls is Audio:
-        return {"audio": value.key}
+        return _plain_clip(value)
     if hasattr(cls, "__dataclass_fields__"):
         found = {}
         for name, default in _defaults(cls):
@@ -102,31 +103,37 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{cls.__name__} cannot be stored; use text, numbers, lists and dictionaries")
 
 
+def _plain_clip(clip: Audio) -> dict[str, Any]:
+    # Its length makes a clip useful where only its hash is left; what cannot be decoded has none.
+    try:
+        return {"audio": clip.key, "seconds": clip.seconds}
+    except AudioError:
+        return {"audio": clip.key}
+
+
 def encode(value: Any) -> bytes:
     """Canonical JSON of a vocabulary value."""
     return _encode(plain(value))
 
 
-AudioLookup = Callable[[str], Audio]
-
-
-def message_from(data: Mapping[str, Any], audio: AudioLookup) -> Message:
-    """A message from its plain form."""
+def message_from(data: Mapping[str, Any]) -> Message:
+    """A message from its plain form; its clips are known by hash and length alone."""
     return Message(
         data["role"],
         tuple(
-            audio(part["audio"]) if "audio" in part else Text(part["text"]) for part in data.get("parts", ())
+            Audio.reference(part["audio"], seconds=part.get("seconds")) if "audio" in part else Text(part["text"])
+            for part in data.get("parts", ())
         ),
         tuple(ToolCall(**call) for call in data.get("tool_calls", ())),
         data.get("tool_call_id"),
     )
 
 
-def sample_from(data: Mapping[str, Any], audio: AudioLookup = Audio.reference) -> Sample:
-    """A sample from its plain form."""
+def sample_from(data: Mapping[str, Any]) -> Sample:
+    """A sample from its plain form; its clips are known by hash and length alone."""
     return Sample(
         id=data["id"],
-        messages=tuple(message_from(message, audio) for message in data["messages"]),
+        messages=tuple(message_from(message) for message in data["messages"]),
         reference=data.get("reference"),
         choices=tuple(data.get("choices", ())),
         tools=tuple(Tool(**tool) for tool in data.get("tools", ())),
@@ -135,8 +142,8 @@ def sample_from(data: Mapping[str, Any], audio: AudioLookup = Audio.reference) -
     )
 
 
-def response_from(data: Mapping[str, Any], audio: AudioLookup = Audio.reference) -> Response:
-    """A response from its plain form."""
+def response_from(data: Mapping[str, Any], audio: Callable[[str], Audio]) -> Response:
+    """A response from its plain form; `audio` finds the spoken answer by its hash."""
     held: dict[str, Any] = dict(data)
     if "speech" in held:
         held["speech"] = audio(held["speech"]["audio"])

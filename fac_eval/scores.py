@@ -77,11 +77,12 @@ class ScoreTable:
 
     def figure(self, metric: Metric) -> Figure:
         """The figure of a metric."""
+        from fac_eval.stats import bounded
+
+        estimate = self.estimate(metric.of, metric.per, proportion=None if metric.unit == "%" else False)
         return figure_of(
             metric.name,
-            self.estimate(
-                metric.of, metric.per, proportion=None if metric.unit == "%" else False
-            ).scaled(metric.scale),
+            (bounded(estimate) if metric.share else estimate).scaled(metric.scale),
             unit=metric.unit,
             higher_is_better=metric.higher_is_better,
             main=metric.main,

@@ -52,6 +52,8 @@ class Metric:
     unit: str = "%"
     higher_is_better: bool = True
     main: bool = False
+    share: bool = False
+    """A rate of checks of which a sample has several: its interval stays between 0 and `scale`."""
     note: str | None = None
 
 

@@ -103,14 +103,20 @@ def answer_text(response: Response) -> str:
     return response.text
 
 
+Fallback = Literal["random", "wrong"]
+
+
 @dataclass(frozen=True, slots=True)
 class McqOptions:
     """How a letter is read out of the answer, and what an answer without one counts."""
 
     mode: Literal["official", "kimi_vb_mcq", "ultraeval"] = "official"
     """Whose rules: VoiceBench, Kimi-Audio-Evalkit's `vb-mcq` method (the same), or UltraEval-Audio."""
+    fallback: Fallback = "random"
+    """What an answer without a letter counts: `random` draws a letter, as upstream does; `wrong` never does.
+    UltraEval-Audio's rules know `wrong` alone."""
     fallback_seed: int = 0
-    """Seeds the random letter that the official rule draws where it reads none."""
+    """Seeds the random letters."""
 
 
 class _MultipleChoice(VoiceBenchTask):
@@ -136,11 +142,9 @@ class _MultipleChoice(VoiceBenchTask):
         )
 
     def figures(self, table: ScoreTable) -> list[Figure]:
-        """Accuracy under the official fallback, the strict one beside it, and how often the fallback fired."""
-        strict = Metric("strict accuracy")
-        if self.options.mode == "ultraeval":
-            return [table.figure(Metric("accuracy", main=True)), _unparsed(table)]
-        return [_with_draws(table, 4, self.options.fallback_seed), table.figure(strict), _unparsed(table)]
+        """Accuracy under the fallback chosen, the strict one beside it, and how often the fallback fired."""
+        fallback = "wrong" if self.options.mode == "ultraeval" else self.options.fallback
+        return _accuracies(table, 4, fallback, self.options.fallback_seed)
 
     def ideal(self, sample: Sample) -> str:
         """The right letter."""
@@ -275,15 +279,17 @@ class IfEval(VoiceBenchTask):
     def figures(self, table: ScoreTable) -> list[Figure]:
         """The final score and the four rates that it is the mean of."""
         from fac_eval.scores import figure_of
-        from fac_eval.stats import composite
+        from fac_eval.stats import bounded, composite
 
         ones = table.column("instructions") * 0 + 1
         denominators = {"prompt": ones, "instruction": table.column("instructions")}
         rates = [f"{view}_{unit}" for view in ("strict", "loose") for unit in denominators]
         pairs = [(table.column(rate), denominators[rate.split("_")[1]]) for rate in rates]
-        final = composite(pairs, [0.25] * 4, table.clusters).scaled(100)
+        final = bounded(composite(pairs, [0.25] * 4, table.clusters)).scaled(100)
         metrics = [
-            Metric(rate.replace("_", "-"), of=rate, per="instructions" if "instruction" in rate else None)
+            Metric(name, of=rate, per="instructions", share=True)
+            if (name := rate.replace("_", "-")).endswith("instruction")
+            else Metric(name, of=rate)
             for rate in rates
         ]
         return [figure_of("final", final, main=True), *(table.figure(metric) for metric in metrics)]
@@ -299,8 +305,10 @@ class IfEval(VoiceBenchTask):
 class BbhOptions:
     """What an answer that no rule reads counts."""
 
+    fallback: Fallback = "random"
+    """`random` draws one of the two answers, as upstream does; `wrong` never does."""
     fallback_seed: int = 0
-    """Seeds the random answer that the official rule draws where it reads none."""
+    """Seeds the random answers."""
 
 
 class Bbh(VoiceBenchTask):
@@ -337,9 +345,8 @@ class Bbh(VoiceBenchTask):
         )
 
     def figures(self, table: ScoreTable) -> list[Figure]:
-        """Accuracy under the official fallback, the strict one beside it, and how often the fallback fired."""
-        strict = Metric("strict accuracy")
-        return [_with_draws(table, 2, self.options.fallback_seed), table.figure(strict), _unparsed(table)]
+        """Accuracy under the fallback chosen, the strict one beside it, and how often the fallback fired."""
+        return _accuracies(table, 2, self.options.fallback, self.options.fallback_seed)
 
     def ideal(self, sample: Sample) -> str:
         """The right answer in a sentence, because no official rule reads a bare (A) or (B)."""
@@ -359,8 +366,11 @@ def _index(letters: str, reference: Any) -> float:
     return float(letters.find(reference)) if isinstance(reference, str) and len(reference) == 1 else -1.0
 
 
-def _unparsed(table: ScoreTable) -> Figure:
-    return table.figure(Metric("unparsed", of="unparsed", higher_is_better=False))
+def _accuracies(table: ScoreTable, options: int, fallback: Fallback, seed: int) -> list[Figure]:
+    unparsed = table.figure(Metric("unparsed", of="unparsed", higher_is_better=False))
+    if fallback == "wrong":
+        return [table.figure(Metric("accuracy", main=True)), unparsed]
+    return [_with_draws(table, options, seed), table.figure(Metric("strict accuracy")), unparsed]
 
 
 def _with_draws(table: ScoreTable, options: int, seed: int) -> Figure:

@@ -26,7 +26,7 @@ class Total:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """A run's figures and coverage; the samples stay in the store until they are asked for."""
 
@@ -47,6 +47,15 @@ class RunResult:
             totals=tuple(_total(row) for row in run.totals),
             store=store.folder,
         )
+
+    def __str__(self) -> str:
+        from fac_eval.engine.table import result_text
+
+        return result_text(self)
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "unfinished"
+        return f"<RunResult {self.id}: {len(self.cells)} tasks, {state}, in {self.store}>"
 
     @property
     def id(self) -> str:

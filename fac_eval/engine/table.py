@@ -68,7 +68,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequ
 
 
 def _metric(figure: Figure) -> str:
-    return figure.name if figure.higher_is_better else f"{figure.name} (lower is better)"
+    return figure.name if figure.higher_is_better else f"{figure.name} \u2193"
 
 
 def _count(n: int) -> str:

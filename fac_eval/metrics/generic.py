@@ -107,7 +107,7 @@ def _is_border(neighbour: str, edge: str) -> bool:
 # of a line, because "the answer is a cat" names no choice.
 _LETTER = r"""(?:([A-Z])(?![A-Za-z0-9À-ɏ'’])|([a-z])(?=[.,;:!?)\]}"'。，]|[ \t]*(?:\n|\Z)))"""
 _GAP = r"(?:(?!\bnot\b|n't|n’t|\bcannot\b|\bnever\b)[^\n.]){0,40}?"
-_LONE = re.compile(r"\W*([A-Za-z])\W*")
+_LONE = re.compile(r"""[\s"'“”(\[{]*([A-Za-z])[\s"'“”)\]}.,:;!。]*""")
 _STATED = re.compile(
     rf"(?:(?i:\banswer\b{_GAP}(?:\bis\b|\bbe\b|[:=]))|答案[^\n。A-Za-z]{{0,10}}|(?<!不)选择?|\\boxed\s*\{{)"
     rf"""\s*(?:\\text\s*\{{)?(?i:(?:option|choice|letter)\s+)?[(\["'“]*{_LETTER}"""
@@ -120,9 +120,13 @@ _LABEL = re.compile(
 _MENTION = re.compile(
     rf"""(?i:\b(?:option|choice|letter|choose|pick|select|go with|going with)\s+)[(\["'“]*{_LETTER}"""
     r"|\(([A-Za-z])\)"
-    r"|(?<![A-Za-z0-9À-ɏ'’.-])(?<!\bnot )(?<!n't )(?<!n’t )(?:([B-HJ-Z])(?![A-Za-z0-9À-ɏ'’-]|\.[A-Za-z])"
+    r"|(?<![A-Za-z0-9À-ɏ'’.-])(?:([B-HJ-Z])(?![A-Za-z0-9À-ɏ'’-]|\.[A-Za-z])"
     # "A" and "I" are words of their own, unless something follows that follows no such word.
     r"|([AI])(?=[.,;:!?)\]。，](?!\w)|\s*(?:\n|\Z)|\s+(?:and|or|is|because)\b))"
+)
+_DENIAL = re.compile(
+    r"(?i:(?:\bnot|\bcannot|n[’']t|\bnever)\s+(?:(?:be|pick|choose|select|go|with|option|choice|letter)\s+){0,3})"
+    r"[(\[]*[A-Z](?![A-Za-z])"
 )
 _MARKUP = str.maketrans("", "", "*`_$")
 
@@ -138,12 +142,13 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
     The first of these rules that finds anything decides, and if it finds more than one letter, none is taken:
 
     1. the answer is a letter and nothing else but punctuation: `B`, `(b)`, `**B.**`;
-    2. it is one choice's full text (folded, see `folded`);
+    2. it is one choice's full text, as it stands or `folded`;
     3. it states a letter: `Answer: B`, `the answer is (B)`, `the answer must be option B`, `答案是B`, or
        boxes one;
     4. a line starts with a letter as a label (`B. Paris`, `Option B:`), or quotes a choice with its label;
     5. it mentions a letter (`I would pick B`, `I'd say B`, `... (b)`), or holds a choice's full text. A text
-       within the longer text of another choice that was found does not count, nor a letter within a text.
+       within the longer text of another choice that was found does not count, nor a letter within a text or
+       after a "not".
 
     >>> chosen_letter("The answer is B.", ["London", "Paris"])
     'B'
@@ -154,11 +159,12 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str | None:
         letter = lone[1].upper()
         if letter in known:
             return letter
-    said = folded(text)
+    if answer.strip() in choices:
+        return known[choices.index(answer.strip())]
+    said = folded(answer)
     texts = [folded(choice) for choice in choices]
-    same = {letter for letter, choice in zip(known, texts, strict=True) if choice == said}
-    if len(same) == 1:
-        return same.pop()
+    if texts.count(said) == 1:
+        return known[texts.index(said)]
     for found in (
         _named(_STATED, text, known),
         _named(_LABEL, text, known) | _quoted(text, choices),
@@ -183,11 +189,11 @@ def _quoted(text: str, choices: Sequence[str]) -> set[str]:
 
 
 def _without(text: str, choices: Sequence[str]) -> str:
-    """`text` with the longer choices blotted out: the C of "vitamin C" is no mention of a choice."""
+    """`text` with choices and denials blotted out: neither "vitamin C" nor "not C" mentions a choice."""
     for choice in choices:
         if len(choice) > 1:
             text = text.replace(choice, "~")
-    return text
+    return _DENIAL.sub("~", text)
 
 
 def _held(padded: str, texts: Sequence[str], known: str) -> set[str]:
@@ -195,7 +201,7 @@ def _held(padded: str, texts: Sequence[str], known: str) -> set[str]:
     found = {
         letter: text
         for letter, text in zip(known, texts, strict=True)
-        if text.upper() not in known and _holds(padded, text)
+        if not (len(text) == 1 and text.upper() in known) and _holds(padded, text)
     }
     return {
         letter

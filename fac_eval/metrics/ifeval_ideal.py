@@ -128,7 +128,7 @@ def ideal_response(instruction_ids: Sequence[str], kwargs: Sequence[Mapping[str,
             checks = (check_ifeval(instruction_ids, kwargs, text, clean=clean) for clean in (True, False))
             if all(flags.strict_all for flags in checks):
                 return text
-    except InstructionError:
+    except (InstructionError, re.error):
         return None
     return None
 
@@ -237,7 +237,7 @@ def _place(draft: _Draft, instruction: Instruction) -> None:
             draft.running += arguments["keywords"]
         case "length_constraints:nth_paragraph_first_word":
             draft.blocks = [[draft.sentence()] for _ in range(arguments["num_paragraphs"])]
-            draft.blocks[arguments["nth_paragraph"] - 1] = [arguments["first_word"]]
+            draft.blocks[arguments["nth_paragraph"] - 1] = [f"{arguments['first_word']} {draft.sentence()}"]
         case "detectable_content:postscript":
             draft.postscript = f"{arguments['postscript_marker']} {draft.sentence()}"
         case "startend:end_checker":

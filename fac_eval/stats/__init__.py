@@ -14,7 +14,7 @@ from fac_eval.stats._columns import StatsError
 from fac_eval.stats._student_t import student_t_quantile
 from fac_eval.stats.bootstrap import bootstrap_interval
 from fac_eval.stats.composite import combine_independent, composite
-from fac_eval.stats.intervals import LEVEL, Estimate, Interval, t_interval, wilson_interval
+from fac_eval.stats.intervals import LEVEL, Estimate, Interval, bounded, t_interval, wilson_interval
 from fac_eval.stats.sums import RatioSums
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "RatioSums",
     "StatsError",
     "bootstrap_interval",
+    "bounded",
     "combine_independent",
     "composite",
     "student_t_quantile",

@@ -16,6 +16,7 @@ LEVEL = 0.95
 Method = Literal[
     "none",
     "wilson",
+    "effective-wilson",
     "t",
     "delta",
     "bootstrap",
@@ -78,6 +79,22 @@ class Estimate:
         low, high = ends if factor >= 0 else ends[::-1]
         se = None if self.se is None else self.se * abs(factor)
         return replace(self, value=times(self.value), se=se, low=low, high=high)
+
+
+def bounded(estimate: Estimate) -> Estimate:
+    """A rate between 0 and 1 that is no plain proportion, with an interval that stays between 0 and 1.
+
+    The interval is Wilson's at the number of yes/no samples that would have the same standard error, and at most
+    the number of independent units; where all units agree it is that number, so that there is a width.
+    """
+    if estimate.value is None or not 0 <= estimate.value <= 1:
+        return estimate
+    units = estimate.clusters or estimate.n
+    spread = estimate.value * (1 - estimate.value)
+    effective = spread / estimate.se**2 if estimate.se else units
+    low, high = wilson_interval(estimate.value, min(effective, units))
+    method: Method = "clustered-wilson" if estimate.clusters else "effective-wilson"
+    return replace(estimate, low=low, high=high, method=method)
 
 
 def wilson_interval(proportion: float, n: float, *, level: float = LEVEL) -> Interval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from dataclasses import replace
@@ -181,15 +182,19 @@ def test_a_stream_that_breaks_off_is_asked_again(server: ChatServer) -> None:
 def test_an_error_within_a_stream_is_asked_again(server: ChatServer) -> None:
     event = b'data: {"error": {"message": "lost the worker", "code": 500}}\n\n'
     server.script(Raw(event, content_type="text/event-stream"))
-    (response,) = ask(make(server, stream=True), HELLO)
+    # The only connection has to be given back although the stream was not read to its end.
+    (response,) = ask(make(server, stream=True, concurrency=1, timeout=2, max_retries=1), HELLO)
     assert response.text == "ok"
 
 
 def test_an_endpoint_that_does_not_stream_is_understood(server: ChatServer) -> None:
-    whole = {"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}
+    sound = {"data": base64.b64encode(b"\0\0" * 2400).decode(), "transcript": "whole"}
+    whole = {"choices": [{"message": {"audio": sound}, "finish_reason": "stop"}]}
     server.script(Raw(json.dumps(whole).encode()))
-    (response,) = ask(make(server, stream=True), HELLO)
+    (response,) = ask(make(server, stream=True), replace(HELLO, output="speech"))
     assert response.text == "whole"
+    assert response.speech is not None
+    assert response.speech.seconds == pytest.approx(0.1)
     assert response.timings.first_token is None
 
 
@@ -263,12 +268,22 @@ class TestWaiting:
         assert waited[1] > waited[0] + 90
 
     def test_calls_in_flight_are_capped_and_cut_on_429(self, server: ChatServer) -> None:
-        server.latency = 0.02
-        model = make(server, concurrency=8)
-        server.script(*[rate_limited()] * 8)
-        responses = ask(model, *[replace(HELLO, seed=seed) for seed in range(40)])
-        assert [response.text for response in responses] == ["ok"] * 40
+        async def scenario() -> tuple[int, list[str | None]]:
+            server.latency = 0.02
+            model = make(server, concurrency=8)
+            server.script(*[rate_limited()] * 8)
+            work = [model.generate(replace(HELLO, seed=seed)) for seed in range(8)]
+            first = await asyncio.gather(*work)
+            assert model._session is not None
+            limit = model._session.slots.limit
+            rest = await asyncio.gather(*(model.generate(replace(HELLO, seed=seed)) for seed in range(32)))
+            await model.aclose()
+            return limit, [response.text for response in (*first, *rest)]
+
+        limit, texts = asyncio.run(scenario())
+        assert limit < 8
         assert server.peak == 8
+        assert texts == ["ok"] * 40
 
     def test_many_at_once_share_one_pool(self, server: ChatServer) -> None:
         server.latency = 0.05
