@@ -9,12 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from fac_eval.vocabulary import Question, Request, Response, Sample, Verdict
 
 if TYPE_CHECKING:
     from fac_eval.audio import Audio
+    from fac_eval.remote.budget import Budget
     from fac_eval.task import Task
 
 
@@ -115,6 +116,16 @@ class Judge(_Described):
 
     async def aclose(self) -> None:
         """Close what it holds."""
+
+
+@runtime_checkable
+class Spender(Protocol):
+    """A model or judge whose calls cost money; the engine gives all of a run's spenders one budget."""
+
+    budget: Budget | None
+
+    def remarks(self) -> list[str]:
+        """What the user should know about the cost once the work is over."""
 
 
 class Transcriber(_Described):

@@ -19,7 +19,7 @@ from fac_eval.engine.progress import Progress, Silent, default_progress
 from fac_eval.engine.result import RunResult
 from fac_eval.engine.stop import Stop
 from fac_eval.errors import FacEvalError
-from fac_eval.interfaces import AnyModel, AsyncModel, Judge, Model, QualityMeter, Transcriber
+from fac_eval.interfaces import AnyModel, Judge, Model, QualityMeter, SampleModel, Spender, Transcriber
 from fac_eval.resolve import resolve_judge, resolve_model, resolve_tasks
 from fac_eval.store import Store
 from fac_eval.task import Task
@@ -117,10 +117,10 @@ def execute(plan: Plan, *, progress: Progress) -> RunResult:
         stop = Stop()
         outcome = "failed"
         try:
+            _share_budget(plan, store)
             with _Signals(stop, progress):
                 for position, model in enumerate(plan.models):
                     cells = _enter_cells(plan, model, position, store)
-                    _share_budget(plan, model)
                     _run_model(plan, model, cells, store, progress, stop)
                     if not stop.requested:
                         _finish_cells(cells, store)
@@ -167,16 +167,16 @@ def _enter_cells(plan: Plan, model: PlannedModel, position: int, store: Store) -
     return cells
 
 
-def _share_budget(plan: Plan, model: PlannedModel) -> None:
-    """Let everything that costs money draw on one budget."""
+def _share_budget(plan: Plan, store: Store) -> None:
+    """Let everything that costs money draw on one budget; what earlier sessions of the run spent counts."""
+    if plan.config.max_cost is None:
+        return
     from fac_eval.remote.budget import Budget
 
-    spenders = [part for part in (model.model, plan.tools.judge) if hasattr(part, "budget")]
-    if plan.config.max_cost is None or not spenders:
-        return
-    budget = Budget(plan.config.max_cost)
-    for spender in spenders:
-        spender.budget = budget
+    budget = Budget(plan.config.max_cost, spent=store.cost(plan.run_id))
+    for spender in (*(planned.model for planned in plan.models), plan.tools.judge):
+        if isinstance(spender, Spender):
+            spender.budget = budget
 
 
 def _run_model(
@@ -192,10 +192,16 @@ def _run_model(
     finally:
         if isinstance(model.model, Model):
             model.model.close()
-    for cell in cells:
-        if hasattr(model.model, "finish") and not stop.requested and not cell.settled:
-            for remark in model.model.finish(cell.planned.task):
-                progress.say(remark)
+    if not stop.requested:
+        for remark in _remarks(model.model, cells):
+            progress.say(remark)
+
+
+def _remarks(model: AnyModel, cells: list[Cell]) -> list[str]:
+    remarks = model.remarks() if isinstance(model, Spender) else []
+    if isinstance(model, SampleModel):
+        remarks += [text for cell in cells if not cell.settled for text in model.finish(cell.planned.task)]
+    return remarks
 
 
 def _with_progress(error: FacEvalError, store: Store, run_id: str) -> FacEvalError:

@@ -65,7 +65,9 @@ class Generator:
                 done.append(same)
         if work:
             await self._writer.work("generate", work)
-        self._progress.advance("generate", len(done), failed=sum(not item.open for item in done))
+        cost = sum(response.usage.cost or 0.0 for response in responses)
+        failed = sum(not item.open for item in done)
+        self._progress.advance("generate", len(done), failed=failed, cost=cost)
         await belt.put(done)
 
     async def _keep_speech(self, response: Response) -> Response:

@@ -13,8 +13,8 @@ class Progress(Protocol):
     def start(self, title: str, stages: tuple[str, ...], total: int | None) -> None:
         """A model's work begins; `total` is the number of samples, where it is known."""
 
-    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0) -> None:
-        """`n` more samples passed a stage, of which some were known already or failed."""
+    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0, cost: float = 0.0) -> None:
+        """`n` more samples passed a stage, of which some were known already or failed; `cost` in US dollars."""
 
     def say(self, message: str) -> None:
         """Something that the user should know while the run goes on."""
@@ -29,7 +29,7 @@ class Silent:
     def start(self, title: str, stages: tuple[str, ...], total: int | None) -> None:
         """Nothing is shown."""
 
-    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0) -> None:
+    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0, cost: float = 0.0) -> None:
         """Nothing is shown."""
 
     def say(self, message: str) -> None:
@@ -46,6 +46,7 @@ class Bars:
     def __init__(self) -> None:
         self._bars: dict[str, Any] = {}
         self._extras: dict[str, dict[str, int]] = {}
+        self._costs: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def start(self, title: str, stages: tuple[str, ...], total: int | None) -> None:
@@ -64,7 +65,7 @@ class Bars:
             )
             self._extras[stage] = {"known": 0, "failed": 0}
 
-    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0) -> None:
+    def advance(self, stage: str, n: int, *, cached: int = 0, failed: int = 0, cost: float = 0.0) -> None:
         """Move a bar."""
         with self._lock:
             bar = self._bars.get(stage)
@@ -73,8 +74,12 @@ class Bars:
             extras = self._extras[stage]
             extras["known"] += cached
             extras["failed"] += failed
-            if cached or failed:
-                bar.set_postfix({name: count for name, count in extras.items() if count}, refresh=False)
+            self._costs[stage] = self._costs.get(stage, 0.0) + cost
+            if cached or failed or cost:
+                shown: dict[str, Any] = {name: count for name, count in extras.items() if count}
+                if self._costs[stage]:
+                    shown["cost"] = f"${self._costs[stage]:.4f}"
+                bar.set_postfix(shown, refresh=False)
             bar.update(n)
 
     def say(self, message: str) -> None:
@@ -88,6 +93,7 @@ class Bars:
         for bar in reversed(self._bars.values()):
             bar.close()
         self._bars.clear()
+        self._costs.clear()
 
 
 def default_progress() -> Progress:

@@ -35,6 +35,8 @@ class RunResult:
     cells: tuple[CellRow, ...]
     totals: tuple[Total, ...]
     store: Path
+    cost: float = 0.0
+    """US dollars that this run's own answers have cost, where prices are known."""
 
     @classmethod
     def load(cls, store: Store, name: str = "latest") -> RunResult:
@@ -46,6 +48,7 @@ class RunResult:
             cells=tuple(store.cells(run.id)),
             totals=tuple(_total(row) for row in run.totals),
             store=store.folder,
+            cost=store.cost(run.id),
         )
 
     def __str__(self) -> str:
@@ -136,6 +139,7 @@ class RunResult:
             "parent": self.run.parent,
             "finished": self.finished,
             "store": str(self.store),
+            "cost": self.cost,
             "config": self.run.config,
             "results": list(self.rows()),
             "totals": [plain(total) for total in self.totals],

@@ -99,6 +99,8 @@ def _where(result: RunResult) -> str:
     failed = result.counts.n_failed
     lines = [f"run {result.id}, stored in {result.store}"]
     store = "" if str(result.store) == ".fac-eval" else f" --store {result.store}"
+    if result.cost:
+        lines.append(f"cost ${result.cost:.4f}")
     lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
     if failed:
         lines.append(f"the same command again retries the {failed:,} failed samples")

@@ -250,9 +250,9 @@ class OpenAIModel(AsyncModel):
         """One call, within all limits; its cost is settled whichever way it ends."""
         await session.slots.acquire()
         try:
+            expected = self._estimator.tokens(encoded.size)
+            await session.rate.admit(expected)
             async with self._reserved(encoded.size) as reservation:
-                expected = self._estimator.tokens(encoded.size)
-                await session.rate.admit(expected)
                 call = _Call(encoded.size, expected, reservation, self.clock.now())
                 started = time.perf_counter()
                 try:

@@ -125,7 +125,7 @@ class Replay(SampleModel):
         names = list(found.rows) if found.rows else [self._table.where(number) for number in found.numbers]
         listed = ", ".join(repr(names[place]) if found.rows else names[place] for place in extra[:_SHOWN])
         more = ", ..." if len(extra) > _SHOWN else ""
-        count = "1 prediction" if len(extra) == 1 else f"{len(extra)} predictions"
+        count = "1 prediction" if len(extra) == 1 else f"{len(extra):,} predictions"
         remarks = [
             f"{count} of {self._path.name} matched no sample that {task.name} asked for: {listed}{more}"
         ]
@@ -284,7 +284,7 @@ class Replay(SampleModel):
         try:
             listed = msgspec.json.decode(value) if isinstance(value, str) else value
             return tuple(_tool_call(item) for item in listed)
-        except (msgspec.DecodeError, TypeError, KeyError):
+        except (msgspec.DecodeError, TypeError):
             wanted = 'a list of calls, {"name": ..., "arguments": ...} each'
             self._wrong(number, "tool_calls", wanted, value)
 
@@ -293,13 +293,13 @@ class Replay(SampleModel):
         raise DataError(f"{where}: expected {wanted}, found {shown(value)}.")
 
 
-def _tool_call(item: Mapping[str, Any]) -> ToolCall:
+def _tool_call(item: Any) -> ToolCall:
     """A call in our own form, or in that of OpenAI's chat completions, which nests it under `function`."""
-    call = item.get("function") or item
-    name, arguments = call["name"], call.get("arguments") or "{}"
-    if not isinstance(name, str):
-        raise TypeError("a call's name is text")
+    call = item.get("function", item) if isinstance(item, dict) else None
+    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+        raise TypeError("no tool call")
+    arguments = call.get("arguments") or "{}"
     if not isinstance(arguments, str):
         arguments = msgspec.json.encode(arguments).decode()
     identity = item.get("id")
-    return ToolCall(name, arguments, None if identity is None else str(identity))
+    return ToolCall(call["name"], arguments, None if identity is None else str(identity))

@@ -49,11 +49,12 @@ class Budget:
     event loops may share one budget.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, *, spent: float = 0.0) -> None:
+        """`spent` is what went before: it counts against the limit."""
         if not limit >= 0:
             raise UsageError(f"--max-cost must be 0 or more, not {limit}")
         self.limit = limit
-        self._spent = 0.0
+        self._spent = spent
         self._reserved = 0.0
         self._lock = threading.Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []

@@ -129,7 +129,7 @@ class Store:
                 remedy="Any 'fac-eval run' with this --store brings it up to date.",
             )
 
-    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def _query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         with explained(self.path):
             return self._read_connection().execute(sql, parameters)
 
@@ -280,6 +280,16 @@ class Store:
         scored = sum(n for outcome, _, n in rows if outcome == "scored")
         seen = scored + sum(failed.values()) + sum(skipped.values())
         return Counts(seen if total is None else total, scored, failed, skipped)
+
+    def cost(self, run: str) -> float:
+        """US dollars that the answers generated for a run have cost; those taken over from others are free."""
+        row = self._query(
+            "SELECT sum(json_extract(CAST(body AS TEXT), '$.usage.cost')) FROM work WHERE key IN"
+            " (SELECT work FROM items JOIN cells ON cells.id = items.cell WHERE run = :run)"
+            " AND created >= (SELECT created FROM runs WHERE id = :run)",
+            {"run": run},
+        ).fetchone()
+        return float(row[0] or 0.0)
 
     def works(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The finished pieces of work among `keys`."""

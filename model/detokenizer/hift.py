@@ -21,6 +21,11 @@ from .config import HiFTConfig
 
 _F0_KERNEL = 4
 _F0_LAYERS = 5
+
+F0_LOOK_AHEAD = _F0_KERNEL - 1
+F0_LOOK_BACK = 2 * (_F0_LAYERS - 1)
+"""Mel frames after and before a frame that its f0 depends on."""
+
 _LAST_SLOPE = 0.01
 _MAGNITUDE_LIMIT = 100.0
 
@@ -225,7 +230,7 @@ class HiFT(nn.Module):
 
     def predict_f0(self, mel: Tensor, *, finalize: bool = True) -> Tensor:
         """Hz for each frame in float32; without `finalize` for all but the last three."""
-        needed = 1 if finalize else _F0_KERNEL
+        needed = 1 if finalize else F0_LOOK_AHEAD + 1
         if mel.shape[-1] < needed:
             raise DataError(f"{mel.shape[-1]} mel frames are too few: at least {needed} are needed here")
         return cast(Tensor, self.f0_predictor(mel, finalize)).float()
@@ -240,7 +245,7 @@ class HiFT(nn.Module):
                 raise DataError(
                     f"{mel.shape[-1]} mel frames are too few: the vocoder looks {look_ahead(config)} frames ahead"
                 )
-            mel = mel[..., : 1 - _F0_KERNEL]
+            mel = mel[..., :-F0_LOOK_AHEAD]
         dtype = self.conv_pre.weight.dtype
         ends = None if frames is None else [count * config.columns_per_frame + 1 for count in frames]
         spectrum = _stft(source, config, frames).to(dtype)
@@ -273,7 +278,7 @@ class HiFT(nn.Module):
 
 def look_ahead(config: HiFTConfig) -> int:
     """Mel frames after a sample that it depends on: those of f0, of the first convolution, and one of the head."""
-    return (_F0_KERNEL - 1) + config.conv_pre_look_right + 1
+    return F0_LOOK_AHEAD + config.conv_pre_look_right + 1
 
 
 def look_back(config: HiFTConfig) -> int:
@@ -293,12 +298,6 @@ def look_back(config: HiFTConfig) -> int:
         frames += max(kernel - 1, source) / columns + blocks / columns + down
     # The last convolution, the columns that overlap in a sample, and those that the edge of a piece changes.
     return math.ceil(frames + (6 + 3 * config.istft_params.n_fft / config.istft_params.hop_len) / columns)
-
-
-def f0_look_back(config: HiFTConfig) -> int:
-    """Mel frames before a frame that its f0 depends on."""
-    del config
-    return 2 * (_F0_LAYERS - 1)
 
 
 @lru_cache(maxsize=32)

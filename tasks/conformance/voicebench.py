@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fac_eval.conformance import CannotRunError
 from fac_eval.errors import DataError
 from fac_eval.metrics.ifeval import check_ifeval, ifeval_rates, last_response_per_prompt
 from fac_eval.metrics.voicebench_bbh import bbh_answer, bbh_score, bbh_task
@@ -111,7 +112,7 @@ def aggregate(case_input: Case, header: Case) -> dict[str, Any]:
     """The sum that the case's `kind` names."""
     kind = case_input["kind"]
     if kind not in _AGGREGATES:
-        raise DataError(f"unknown kind of VoiceBench aggregate {kind!r}: {', '.join(_AGGREGATES)}")
+        raise CannotRunError(f"unknown kind of VoiceBench aggregate {kind!r}: {', '.join(_AGGREGATES)}")
     return _AGGREGATES[kind](case_input)
 
 

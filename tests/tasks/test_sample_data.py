@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 VOICEBENCH = REPOSITORY / "tasks" / "sample_data" / "voicebench"
 SOURCE = REPOSITORY / "tools" / "sample_data" / "voicebench.toml"
 SCRIPT = REPOSITORY / "tools" / "make_sample_data.py"
-ANSWERS = REPOSITORY / "tests" / "golden" / "sample_answers.jsonl"
+ANSWERS = REPOSITORY / "tests" / "support" / "sample_answers.jsonl"
 
 SPLITS = {
     "mmsu": {"law": 3, "physics": 3, "history": 3, "economics": 3},

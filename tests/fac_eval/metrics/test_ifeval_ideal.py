@@ -1,7 +1,5 @@
-from __future__ import annotations
-
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -111,7 +109,7 @@ def follows(instruction_ids: tuple[str, ...] | list[str], kwargs: list[Arguments
     return all(check_ifeval(instruction_ids, kwargs, text, clean=clean).strict_all for clean in (True, False))
 
 
-def unsolved(combinations: list[tuple[str, ...]], seed: int) -> list[Any]:
+def unsolved(combinations: Iterable[tuple[str, ...]], seed: int) -> list[Any]:
     random, failed = Random(seed), []
     for combination in combinations:
         relation = random.choice(["less than", "at least"])
@@ -249,7 +247,10 @@ def test_none_where_no_text_can_be_written(instruction_ids: list[str], kwargs: l
 
 
 def test_the_same_item_gets_the_same_text() -> None:
-    item = (["change_case:english_capital", "startend:quotation"], [{}, {}])
+    item: tuple[list[str], list[Arguments]] = (
+        ["change_case:english_capital", "startend:quotation"],
+        [{}, {}],
+    )
     assert ideal_response(*item) == ideal_response(*item)
 
 

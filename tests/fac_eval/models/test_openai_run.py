@@ -92,6 +92,24 @@ class TestMoney:
         assert budget.spent > 2 * 20 * 2000 / 1e6
         assert budget.reserved == pytest.approx(0)
 
+    def test_a_call_that_is_cancelled_before_it_is_sent_costs_nothing(
+        self, server: ChatServer, prices: Path
+    ) -> None:
+        async def scenario() -> None:
+            model = OpenAIModel("test-model", base_url=server.base_url, prices=prices, requests_per_minute=1)
+            model.budget = budget = Budget(1.0)
+            await model.generate(HELLO)
+            spent = budget.spent
+            waiting = asyncio.create_task(model.generate(HELLO))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert (budget.spent, budget.reserved) == (spent, 0)
+            await model.aclose()
+
+        asyncio.run(scenario())
+        assert len(server.chats) == 1
+
     def test_refusals_cost_nothing(self, server: ChatServer, prices: Path) -> None:
         server.script(trouble(500, "oops"), too_long(), trouble(401, "no"))
         model = make(server, prices=prices)

@@ -1,0 +1,117 @@
+"""Names, groups, wildcards and options become tasks and models; mistakes suggest what was meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fac_eval import Task
+from fac_eval.errors import PluginError, UnknownName, UsageError
+from fac_eval.models.sanity import Oracle
+from fac_eval.resolve import (
+    rebuild_task,
+    resolve_judge,
+    resolve_model,
+    resolve_tasks,
+    settings_overrides,
+)
+from fac_eval.task import Group
+from tests.support.plugins import install
+from tests.support.toys import ToyTask
+
+GROUP = Group("hard", "Hard ones", ("voicebench/bbh", "voicebench/mmsu"))
+
+
+def names(*patterns: str, **options: Any) -> list[str]:
+    return [task.name for task in resolve_tasks(patterns, options or None)]
+
+
+def test_a_benchmark_stands_for_its_tasks() -> None:
+    assert names("voicebench") == [f"voicebench/{n}" for n in ("mmsu", "openbookqa", "ifeval", "advbench", "bbh")]
+
+
+def test_wildcards_and_repetition() -> None:
+    assert names("voicebench/*bb*", "voicebench/adv*") == ["voicebench/bbh", "voicebench/advbench"]
+    assert names("*/bbh", "voicebench/bbh", "voicebench/mmsu") == ["voicebench/bbh", "voicebench/mmsu"]
+
+
+def test_groups_stand_for_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "task", {"hard": "tests.fac_eval.test_resolve:GROUP"})
+    assert names("hard") == ["voicebench/bbh", "voicebench/mmsu"]
+
+
+def test_options_reach_the_tasks_that_have_them() -> None:
+    tasks = resolve_tasks(["voicebench"], {"voicebench.mode": "official", "voicebench/bbh.fallback": "wrong"})
+    variants = {task.name: task.variant for task in tasks}
+    assert variants["voicebench/ifeval"] == "mode=official"
+    assert variants["voicebench/bbh"] == "fallback=wrong"
+    assert variants["voicebench/mmsu"] == "mode=official,fallback=random"
+
+
+def test_options_of_a_spec_win_over_dotted_ones() -> None:
+    (task,) = resolve_tasks(["voicebench/ifeval:mode=kimi"], {"voicebench.mode": "official"})
+    assert task.variant == "mode=kimi"
+
+
+def test_task_objects_pass_through() -> None:
+    task = ToyTask()
+    assert resolve_tasks([task, task]) == [task]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options", "said"),
+    [
+        ("voicebanch", {}, "Did you mean 'voicebench'"),
+        ("voicebench/ifevall", {}, "Did you mean 'voicebench/ifeval'"),
+        ("nothing/like/this*", {}, "unknown task"),
+        ("voicebench:mod=official", {}, "Did you mean 'mode'"),
+        ("voicebench/ifeval:mode=ultra", {}, "one of: kimi, official"),
+        ("voicebench", {"voicebench.mod": "x"}, "unknown option 'voicebench.mod'"),
+        ("voicebench", {"mmau.mode": "x"}, "unknown option 'mmau.mode'"),
+    ],
+)
+def test_mistakes_are_named_with_a_suggestion(pattern: str, options: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve_tasks([pattern], options)
+    assert said in str(caught.value)
+
+
+def test_a_plugin_of_the_wrong_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "task", {"odd": "math:pi"})
+    with pytest.raises(PluginError, match="must be a Task subclass, a Benchmark or a Group"):
+        resolve_tasks(["odd"])
+    install(monkeypatch, "model", {"odd": "math:pi"})
+    with pytest.raises(PluginError, match="must be a Model"):
+        resolve_model("odd")
+    install(monkeypatch, "judge", {"odd": "math:pi"})
+    with pytest.raises(PluginError, match="must be a Judge"):
+        resolve_judge("odd")
+
+
+def test_models_from_specs_tables_and_objects() -> None:
+    assert isinstance(resolve_model("oracle"), Oracle)
+    assert isinstance(resolve_model({"name": "oracle"}), Oracle)
+    model = Oracle()
+    assert resolve_model(model) is model
+    with pytest.raises(UsageError, match="needs a 'name'"):
+        resolve_model({"model": "oracle"})
+    with pytest.raises(UnknownName, match="Did you mean 'oracle'"):
+        resolve_model("oracl")
+
+
+def test_a_task_is_rebuilt_from_what_the_store_holds() -> None:
+    (task,) = resolve_tasks(["voicebench/mmsu:fallback=wrong"])
+    used: set[str] = set()
+    rebuilt = rebuild_task(task.spec["name"], task.spec["options"], {"voicebench.mode": "ultraeval"}, used)
+    assert isinstance(rebuilt, Task)
+    assert rebuilt.variant == "mode=ultraeval,fallback=wrong"
+    assert used == {"voicebench.mode"}
+
+
+def test_generation_settings_are_typed_and_unknown_ones_reach_the_adapter() -> None:
+    common, extra = settings_overrides({"temperature": "0.5", "max_tokens": 7, "min_p": "0.1", "best": "yes"})
+    assert common == {"temperature": 0.5, "max_tokens": 7}
+    assert extra == {"min_p": 0.1, "best": "yes"}
+    with pytest.raises(UsageError, match="max_tokens"):
+        settings_overrides({"max_tokens": "many"})
