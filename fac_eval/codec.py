@@ -189,6 +189,6 @@ def settings_from(data: Mapping[str, Any]) -> Settings:
     return Settings(**{**data, "stop": tuple(data.get("stop", ()))})
 
 
-def request_key(fingerprint: str, request: Request, sample_key: bytes = b"") -> bytes:
-    """The key of a generation; `sample_key` is given for models that see the sample itself."""
-    return digest(b"generate", fingerprint.encode(), _encode(plain(request)), sample_key)
+def request_key(fingerprint: str, request: Request, seen: bytes = b"") -> bytes:
+    """The key of a generation; `seen` is what a model goes by besides the request, if anything."""
+    return digest(b"generate", fingerprint.encode(), _encode(plain(request)), seen)

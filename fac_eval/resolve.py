@@ -70,7 +70,9 @@ def resolve_tasks(patterns: Iterable[str | Task], options: Mapping[str, Any] | N
 
 def _matching(name: str) -> Iterator[type[Task]]:
     if _WILD & set(name):
-        found = [cls for known, cls in sorted(all_tasks().items()) if fnmatchcase(known, name)]
+        # A task that must be told something, like `file`, is not meant by a wildcard.
+        ready = {known: cls for known, cls in all_tasks().items() if not _required(cls)}
+        found = [cls for known, cls in sorted(ready.items()) if fnmatchcase(known, name)]
         if not found:
             raise UnknownName("task", name, all_tasks())
         yield from found
@@ -99,6 +101,11 @@ def _matching(name: str) -> Iterator[type[Task]]:
 
 def _fields(cls: type[Task]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls.Options)
+
+
+def _required(cls: type[Task]) -> list[str]:
+    missing = dataclasses.MISSING
+    return [field.name for field in _fields(cls) if field.default is missing and field.default_factory is missing]
 
 
 def _check_arguments(spec: Spec, classes: list[type[Task]]) -> None:

@@ -99,9 +99,15 @@ class Source:
             item.fail("bad_input", f"the sample cannot be prepared: {describe_error(error)}")
             return
         self._check_inputs(item)
-        item.key = request_key(
-            self._model.fingerprint, item.request, item.sample_key if self._sees_sample else b""
-        )
+        item.key = request_key(self._model.fingerprint, item.request, self._seen(item))
+
+    def _seen(self, item: Item) -> bytes:
+        """What a stand-in model goes by besides the request: the task under its options, the data, the place."""
+        if not self._sees_sample:
+            return b""
+        planned = item.cell.planned
+        place = f"{planned.protocol_id}:{planned.data}:{item.position}"
+        return item.sample_key + place.encode()
 
     def _check_inputs(self, item: Item) -> None:
         assert item.request is not None

@@ -196,8 +196,7 @@ def folded(state: Mapping[str, Tensor], f0_dtype: torch.dtype) -> dict[str, Tens
             name = key.removesuffix(gain_ending)
             dtype = f0_dtype if name.startswith("f0_predictor.") else torch.float32
             gain, direction = weights.pop(key).to(dtype), weights.pop(name + direction_ending).to(dtype)
-            norm = torch.linalg.vector_norm(direction, dim=tuple(range(1, direction.dim())), keepdim=True)
-            weights[f"{name}.weight"] = direction * (gain / norm)
+            weights[f"{name}.weight"] = torch._weight_norm(direction, gain, 0)
     return weights
 
 

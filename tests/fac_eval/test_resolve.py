@@ -36,6 +36,11 @@ def test_wildcards_and_repetition() -> None:
     assert names("*/bbh", "voicebench/bbh", "voicebench/mmsu") == ["voicebench/bbh", "voicebench/mmsu"]
 
 
+def test_a_wildcard_does_not_mean_tasks_that_must_be_told_something() -> None:
+    assert "file" not in names("*")
+    assert "voicebench/bbh" in names("*")
+
+
 def test_groups_stand_for_their_members(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "task", {"hard": "tests.fac_eval.test_resolve:GROUP"})
     assert names("hard") == ["voicebench/bbh", "voicebench/mmsu"]

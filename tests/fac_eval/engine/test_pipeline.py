@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fac_eval
-from fac_eval import Audio, Judge, Request, Response, Sample, Score
+from fac_eval import Audio, Judge, Request, Response, Sample, SampleModel, Score, Task
 from fac_eval.engine.result import RunResult
 from fac_eval.errors import BudgetReached, DataError, FacEvalError, ModelUnavailable, UsageError
 from fac_eval.interfaces import QualityMeter, Transcriber
@@ -101,6 +101,27 @@ def test_two_variants_of_a_task_share_one_generation(tmp_path: Path) -> None:
     assert sorted(model.asked, key=int) == [str(i) for i in range(20)]
     assert [cell.variant for cell in result.cells] == ["mode=plain", "mode=strict"]
     assert result.cells[0].protocol_id != result.cells[1].protocol_id
+
+
+def test_a_stand_in_model_is_asked_again_where_its_place_or_the_options_differ(tmp_path: Path) -> None:
+    class ByPlace(SampleModel):
+        name = "by-place"
+        fingerprint = "by-place/1"
+
+        def respond(
+            self, task: Task, samples: Sequence[Sample], requests: Sequence[Request], positions: Sequence[int]
+        ) -> list[Response]:
+            return [Response(text=str(position)) for position in positions]
+
+    class Backwards(ToyTask):
+        def samples(self, data: object) -> Iterator[Sample]:
+            yield from reversed(list(super().samples(data)))
+
+        def data_fingerprint(self, data: object) -> str:
+            return "backwards"
+
+    assert run(ByPlace(), toy(n=6), store=tmp_path).cells[0].figures[0].value == 100.0
+    assert run(ByPlace(), Backwards(ToyOptions(n=6)), store=tmp_path).cells[0].figures[0].value == 0.0
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
