@@ -50,7 +50,9 @@ def bare(questions: str, store: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-n", type=int, default=20_000, help="samples")
     parser.add_argument("--rounds", type=int, default=5, help="the fastest of so many counts")
     args = parser.parse_args()
@@ -71,7 +73,14 @@ def main() -> None:
     def row(label: str, n: int, made: Call) -> tuple[str, ...]:
         each = 1000 * made.seconds / n
         bare_each = 1000 * theirs.seconds / args.n
-        return (label, f"{n:,}", f"{made.seconds:.2f}", f"{each:.4f}", f"{each / bare_each:.1f}", f"{made.peak:.0f}")
+        return (
+            label,
+            f"{n:,}",
+            f"{made.seconds:.2f}",
+            f"{each:.4f}",
+            f"{each / bare_each:.1f}",
+            f"{made.peak:.0f}",
+        )
 
     print(f"{machine()}; best of {args.rounds} (10 x: of 1)\n")
     print_table(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fac_eval.audio import Audio
-    from fac_eval.errors import FacEvalError
-    from fac_eval.interfaces import AsyncModel, Capabilities, Judge, Model, SampleModel
     from fac_eval.engine.api import rescore, run
     from fac_eval.engine.result import RunResult
+    from fac_eval.errors import FacEvalError
+    from fac_eval.interfaces import AsyncModel, Capabilities, Judge, Model, SampleModel
     from fac_eval.task import Benchmark, Task
     from fac_eval.vocabulary import (
         Failure,

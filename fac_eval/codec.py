@@ -66,7 +66,7 @@ def content_key(kind: str, *parts: Any) -> bytes:
 
 
 @cache
-def _defaults(cls: type) -> tuple[tuple[str, Any], ...]:
+def _defaults(cls: Any) -> tuple[tuple[str, Any], ...]:
     pairs = []
     for field in fields(cls):
         if field.default is not MISSING:
@@ -121,7 +121,9 @@ def message_from(data: Mapping[str, Any]) -> Message:
     return Message(
         data["role"],
         tuple(
-            Audio.reference(part["audio"], seconds=part.get("seconds")) if "audio" in part else Text(part["text"])
+            Audio.reference(part["audio"], seconds=part.get("seconds"))
+            if "audio" in part
+            else Text(part["text"])
             for part in data.get("parts", ())
         ),
         tuple(ToolCall(**call) for call in data.get("tool_calls", ())),

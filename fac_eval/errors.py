@@ -101,6 +101,6 @@ def require(module: str, *, extra: str, purpose: str, package: str | None = None
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name and module.split(".")[0] != error.name.split(".")[0]:
+        if error.name and module.split(".", maxsplit=1)[0] != error.name.split(".")[0]:
             raise
-        raise MissingExtra(package or module.split(".")[0], extra, purpose) from error
+        raise MissingExtra(package or module.split(".", maxsplit=1)[0], extra, purpose) from error

@@ -72,10 +72,10 @@ def _matching(name: str) -> Iterator[type[Task]]:
     if _WILD & set(name):
         # A task that must be told something, like `file`, is not meant by a wildcard.
         ready = {known: cls for known, cls in all_tasks().items() if not _required(cls)}
-        found = [cls for known, cls in sorted(ready.items()) if fnmatchcase(known, name)]
-        if not found:
+        matching = [cls for known, cls in sorted(ready.items()) if fnmatchcase(known, name)]
+        if not matching:
             raise UnknownName("task", name, all_tasks())
-        yield from found
+        yield from matching
         return
     if name in registry.names("task"):
         plugin = registry.load("task", name)
@@ -83,15 +83,15 @@ def _matching(name: str) -> Iterator[type[Task]]:
             for member in plugin.members:
                 yield from _matching(member)
             return
-        classes = task_classes(plugin)
-        if not classes:
+        found = task_classes(plugin)
+        if not found:
             raise PluginError(
                 f"the task {name!r} of package {registry.package_of('task', name)} is a "
                 f"{type(plugin).__name__}; it must be a Task subclass, a Benchmark or a Group"
             )
-        yield from classes
+        yield from found
         return
-    head = name.split("/")[0]
+    head = name.split("/", maxsplit=1)[0]
     plugin = registry.load("task", head) if head in registry.names("task") else None
     classes = {cls.name: cls for cls in task_classes(plugin)}
     if name not in classes:
@@ -105,7 +105,9 @@ def _fields(cls: type[Task]) -> tuple[dataclasses.Field[Any], ...]:
 
 def _required(cls: type[Task]) -> list[str]:
     missing = dataclasses.MISSING
-    return [field.name for field in _fields(cls) if field.default is missing and field.default_factory is missing]
+    return [
+        field.name for field in _fields(cls) if field.default is missing and field.default_factory is missing
+    ]
 
 
 def _check_arguments(spec: Spec, classes: list[type[Task]]) -> None:

@@ -65,7 +65,9 @@ class ScoreTable:
         """The cluster of each sample, where any has one."""
         return self._clusters if any(self._clusters) else None
 
-    def estimate(self, of: str = VALUE, per: str | None = None, *, proportion: bool | None = None) -> Estimate:
+    def estimate(
+        self, of: str = VALUE, per: str | None = None, *, proportion: bool | None = None
+    ) -> Estimate:
         """sum(of) / sum(per) with its interval; a plain mean without `per`.
 
         Zeros and ones make a proportion unless `proportion` is false: ratings that all happen to be 1 are none.

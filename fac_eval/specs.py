@@ -99,8 +99,8 @@ def build(cls: type, spec: Spec, *, kind: str) -> Any:
         if not parameters:
             raise UsageError(f"{kind} {spec.name!r} takes no arguments, got {spec.positional!r}")
         arguments = {parameters[0]: spec.positional, **arguments}
-    owner = cls if dataclasses.is_dataclass(cls) else cls.__init__
-    values = convert(arguments, get_type_hints(owner), parameters, where=f"{kind} {spec.name!r}")
+    hints = get_type_hints(cls if dataclasses.is_dataclass(cls) else vars(cls).get("__init__", cls))
+    values = convert(arguments, hints, parameters, where=f"{kind} {spec.name!r}")
     try:
         inspect.signature(cls).bind(**values)
     except TypeError as error:

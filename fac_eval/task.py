@@ -97,7 +97,7 @@ class Task(ABC):
         """Pinned files of others (prompts, language data) that `fac-eval prepare` fetches."""
         return ()
 
-    def check(self, data: DataFinder) -> None:
+    def check(self, data: DataFinder) -> None:  # noqa: B027 - most tasks have nothing to check
         """Raise `DataError` or `MissingResource` now for what would otherwise fail hours into a run."""
 
     def skip(self, sample: Sample) -> str | None:

@@ -51,11 +51,13 @@ def locate(path: str | os.PathLike[str], *, revision: str | None = None, weights
             f"{folder}: there is no such checkpoint folder",
             remedy="Give a folder with config.json, or a hub id owner/name.",
         )
-    hub: Any = require("huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub")
+    hub: Any = require(
+        "huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub"
+    )
     patterns = _SMALL_FILES + (_WEIGHT_FILES if weights else [])
     try:
         return Path(hub.snapshot_download(name, revision=given or revision, allow_patterns=patterns))
-    except Exception as error:  # noqa: BLE001 - the hub client raises a family of its own, OSError and ValueError
+    except Exception as error:
         raise AssetError(
             f"the checkpoint {name!r} cannot be fetched: {error}",
             remedy="Check the name and the network, or give a folder that holds the files.",
@@ -130,7 +132,9 @@ def _indexed(index: Path) -> list[Path]:
     files = [index.parent / name for name in sorted(set(names))]
     missing = [path.name for path in files if not path.is_file()]
     if missing:
-        raise AssetError(f"{index}: these shards are missing: {', '.join(missing)}", remedy="Download them again.")
+        raise AssetError(
+            f"{index}: these shards are missing: {', '.join(missing)}", remedy="Download them again."
+        )
     return files
 
 
@@ -160,7 +164,8 @@ def _pickled(path: Path) -> Iterator[TensorEntry]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise AssetError(
-            f"{path}: the file is truncated or no torch file: {_first_line(error)}", remedy="Download it again."
+            f"{path}: the file is truncated or no torch file: {_first_line(error)}",
+            remedy="Download it again.",
         ) from error
     if isinstance(values, dict) and isinstance(values.get("state_dict"), dict):
         values = values["state_dict"]
@@ -170,7 +175,11 @@ def _pickled(path: Path) -> Iterator[TensorEntry]:
         if not isinstance(tensor, Tensor):
             raise AssetError(f"{path}: {name!r} is a {type(tensor).__name__}, not a tensor")
         yield TensorEntry(
-            str(name), tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), path, lambda tensor=tensor: tensor
+            str(name),
+            tuple(tensor.shape),
+            str(tensor.dtype).removeprefix("torch."),
+            path,
+            lambda tensor=tensor: tensor,
         )
 
 

@@ -77,7 +77,7 @@ class FunAudioChatConfig(PreTrainedConfig):
             self.hidden_size = self.text_config.hidden_size
         super().__post_init__(**kwargs)
 
-    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:  # noqa: ARG002
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """The backbone's configuration."""
         return self.text_config
 
@@ -91,7 +91,9 @@ def text_config(values: dict[str, Any]) -> PreTrainedConfig:
     """The backbone's configuration of its own class; without a `model_type` it is qwen2, as in the reference."""
     kind = values.get("model_type", "qwen2")
     if kind not in CONFIG_MAPPING:
-        raise AssetError(f"config.json: text_config.model_type {kind!r} is no backbone that transformers knows")
+        raise AssetError(
+            f"config.json: text_config.model_type {kind!r} is no backbone that transformers knows"
+        )
     config = CONFIG_MAPPING[kind](**_without_type(values))
     if hasattr(config, "output_router_logits"):
         config.output_router_logits = False  # only of use in training
@@ -124,9 +126,15 @@ def config_problems(config: FunAudioChatConfig) -> list[str]:
         )
     if audio.n_window > audio.max_source_positions:
         problems.append(f"audio_config.n_window {audio.n_window} exceeds max_source_positions")
-    missing = [name for name in ("audio_bos_index", "audio_eos_index", "sil_index") if not hasattr(text, name)]
+    missing = [
+        name for name in ("audio_bos_index", "audio_eos_index", "sil_index") if not hasattr(text, name)
+    ]
     problems += [f"text_config.{name} is missing" for name in missing]
-    specials = {"bos_token_id": audio.bos_token_id, "eos_token_id": audio.eos_token_id, "pad_token_id": audio.pad_token_id}
+    specials = {
+        "bos_token_id": audio.bos_token_id,
+        "eos_token_id": audio.eos_token_id,
+        "pad_token_id": audio.pad_token_id,
+    }
     problems += [
         f"audio_config.{name} {value} is not within codebook_size {audio.codebook_size}"
         for name, value in specials.items()

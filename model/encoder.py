@@ -52,10 +52,12 @@ class ContinuousAudioTower(nn.Module):
         chunks = [chunk for item in items if item.shape[1] for chunk in item.split(self.chunk_frames, dim=1)]
         if not chunks or not width:
             return result.to(self.proj.weight.device)
-        rows = torch.cat([
-            self.encode_chunks(chunks[start : start + CHUNKS_PER_PASS])
-            for start in range(0, len(chunks), CHUNKS_PER_PASS)
-        ])
+        rows = torch.cat(
+            [
+                self.encode_chunks(chunks[start : start + CHUNKS_PER_PASS])
+                for start in range(0, len(chunks), CHUNKS_PER_PASS)
+            ]
+        )
         heard = [index for index, item in enumerate(items) if item.shape[1]]
         result = result.to(rows.device)
         pieces = rows.split([conv_length(items[index].shape[1], self.chunk_frames) for index in heard])

@@ -54,9 +54,7 @@ class AudioTower(nn.Module):
         return rows.unflatten(1, (-1, self.group_size)).mean(2) if rows.shape[1] else rows
 
 
-def spoken_text(
-    text_ids: Tensor, width: int, *, pad: int, end: Sequence[int], silence: int
-) -> Tensor:
+def spoken_text(text_ids: Tensor, width: int, *, pad: int, end: Sequence[int], silence: int) -> Tensor:
     """The text that runs along with speech in training: cut or padded to `width`, fillers made silence."""
     items, length = text_ids.shape
     if length < width:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fac_eval.errors import AssetError, UsageError, require
 
@@ -22,7 +22,9 @@ from .modeling import FunAudioChatForConditionalGeneration
 SPEECH_HEAD_WEIGHT = "audio_invert_tower.lm_head.weight"
 SPEECH_EMBEDDING = "audio_tower.embed_tokens.weight"
 _UNUSED = re.compile(r"audio_invert_tower\.crq_transformer\.embed_tokens\.")
-_EXPERT = re.compile(r"(?P<layer>.*\.mlp\.experts)\.(?P<expert>\d+)\.(?P<part>gate_proj|up_proj|down_proj)\.weight\Z")
+_EXPERT = re.compile(
+    r"(?P<layer>.*\.mlp\.experts)\.(?P<expert>\d+)\.(?P<part>gate_proj|up_proj|down_proj)\.weight\Z"
+)
 _SHOWN = 12
 
 DeviceMap = Mapping[str, Any] | str | None
@@ -50,7 +52,9 @@ class KeyReport:
         ):
             if names:
                 more = f"\n  ... and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-                lines.append(f"{len(names)} {title}:\n" + "\n".join(f"  {name}" for name in names[:_SHOWN]) + more)
+                lines.append(
+                    f"{len(names)} {title}:\n" + "\n".join(f"  {name}" for name in names[:_SHOWN]) + more
+                )
         return "\n".join(lines)
 
 
@@ -90,7 +94,13 @@ def load_model(
     Raises:
         AssetError: A file is missing, damaged, holds code, or does not fit the configuration.
     """
-    unknown = set(ignored) - {"trust_remote_code", "low_cpu_mem_usage", "use_safetensors", "cache_dir", "local_files_only"}
+    unknown = set(ignored) - {
+        "trust_remote_code",
+        "low_cpu_mem_usage",
+        "use_safetensors",
+        "cache_dir",
+        "local_files_only",
+    }
     if unknown:
         raise TypeError(f"from_pretrained takes no {', '.join(sorted(unknown))}")
     folder = locate(path, revision=revision)
@@ -123,7 +133,9 @@ def read_config(folder: Path) -> FunAudioChatConfig:
     except ValueError as error:
         raise AssetError(f"{path}: is no JSON: {error}") from error
     if values.get("model_type") != FunAudioChatConfig.model_type:
-        raise AssetError(f"{path}: model_type is {values.get('model_type')!r}, not {FunAudioChatConfig.model_type!r}")
+        raise AssetError(
+            f"{path}: model_type is {values.get('model_type')!r}, not {FunAudioChatConfig.model_type!r}"
+        )
     config = FunAudioChatConfig.from_dict(values)
     config.check()
     return config
@@ -170,15 +182,19 @@ def match_keys(
         if place is None:
             report.unexpected.append(name)
         elif shape != entry.shape:
-            report.wrong_shape.append(f"{name}: {list(entry.shape)} in {entry.file.name}, the model has {list(shape)}")
+            report.wrong_shape.append(
+                f"{name}: {list(entry.shape)} in {entry.file.name}, the model has {list(shape)}"
+            )
             filled[place.target] += 1
         else:
             places[name] = place
-            filled[place.target] += 1
+            filled[place.target] += 1 if place.index else _pieces(place.target, shape)
     for name, count in filled.items():
         wanted = _pieces(name, shapes[name])
         if name not in tied and count < wanted:
-            report.missing.append(name if wanted == 1 else f"{name}: {wanted - count} of {wanted} expert matrices")
+            report.missing.append(
+                name if wanted == 1 else f"{name}: {wanted - count} of {wanted} expert matrices"
+            )
     return places, report
 
 
@@ -208,7 +224,14 @@ def resolve_devices(
             return {"": torch.device("cuda" if torch.cuda.is_available() else "cpu")}
         accelerate: Any = require("accelerate", extra="model", purpose="device_map='auto'")
         device_map = accelerate.infer_auto_device_map(
-            model, no_split_module_classes=["Qwen3DecoderLayer", "Qwen3MoeDecoderLayer", "EncoderLayer", "AudioTower", "AudioInvertTower"]
+            model,
+            no_split_module_classes=[
+                "Qwen3DecoderLayer",
+                "Qwen3MoeDecoderLayer",
+                "EncoderLayer",
+                "AudioTower",
+                "AudioInvertTower",
+            ],
         )
     devices = {name: torch.device(value) for name, value in device_map.items()}
     # The head's output is the embedding of the speech codes: they must lie together.
@@ -219,7 +242,11 @@ def resolve_devices(
 
 def provenance(folder: Path) -> dict[str, Any]:
     """What the answers of a checkpoint depend on: the sha256 of its weights and of every small file."""
-    small = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in (".json", ".jinja", ".txt")]
+    small = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in (".json", ".jinja", ".txt")
+    ]
     return {"folder": folder.name, "sha256": dict(file_hashes(folder, [*small, *weight_files(folder)]))}
 
 
@@ -243,7 +270,9 @@ def _fill(
             setattr(owner, leaf, nn.Parameter(value.contiguous(), requires_grad=False))
             continue
         if parameter.is_meta:
-            parameter = nn.Parameter(torch.empty(parameter.shape, dtype=dtype, device=device), requires_grad=False)
+            parameter = nn.Parameter(
+                torch.empty(parameter.shape, dtype=dtype, device=device), requires_grad=False
+            )
             setattr(owner, leaf, parameter)
         parameter.data[place.index].copy_(entry.read())
 
@@ -274,7 +303,10 @@ def _dispatch(model: nn.Module, devices: Mapping[str, torch.device]) -> None:
         return
     accelerate: Any = require("accelerate", extra="model", purpose="a model on several devices")
     accelerate.dispatch_model(
-        model, {name: str(device) for name, device in devices.items()}, main_device=str(next(iter(devices.values()))), force_hooks=True
+        model,
+        {name: str(device) for name, device in devices.items()},
+        main_device=str(next(iter(devices.values()))),
+        force_hooks=True,
     )
 
 
@@ -316,7 +348,7 @@ def _without_speech(name: str) -> bool:
     return name.startswith("audio_invert_tower.") and name != SPEECH_HEAD_WEIGHT
 
 
-def _never(name: str) -> bool:  # noqa: ARG001
+def _never(name: str) -> bool:
     return False
 
 

@@ -18,6 +18,7 @@ from transformers.utils import ModelOutput
 from .config import FunAudioChatConfig
 from .encoder import ContinuousAudioTower
 from .grouping import AudioTower, merge, spoken_text, used_rows
+from .masks import causal_mask
 from .speech_head import AudioInvertTower, previous_codes, sub_positions
 
 
@@ -152,15 +153,23 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         `text_ids` [items, t] and the booleans `text_attention_mask` [items] are the training form of spoken
         turns: the text that runs along with each clip's groups.
         """
-        audio = shown = None
+        audio = shown = words = None
         if speech_ids is not None:
             audio = self.encode_audio(speech_ids, input_features, feature_attention_mask, feature_exist_mask)
             if text_ids is not None:
                 shown = self._aligned_text(text_ids, audio.shape[1])
-                audio = self._with_text(audio, shown, text_attention_mask)
+                words = self.embed_text(shown)
+                if text_attention_mask is not None:
+                    words = words * text_attention_mask.to(words)[:, None, None]
+                # Every clip is halved as soon as text is given, the user's included: so it was trained.
+                audio = (words.to(audio) + audio) / 2
         embeds = self.prompt_embeds(input_ids, audio, speech_attention_mask)
-        hidden = self.language_model.model(
-            inputs_embeds=embeds, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+        backbone = self.language_model.model
+        hidden = backbone(
+            inputs_embeds=embeds,
+            attention_mask=None if attention_mask is None else causal_mask(backbone, attention_mask),
+            position_ids=position_ids,
+            use_cache=False,
         ).last_hidden_state
         output = FunAudioChatOutput(
             logits=self.language_model.lm_head(hidden), last_hidden_state=hidden, audio_features=audio
@@ -168,11 +177,15 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         speech_labels = None
         if labels is not None:
             speech_labels = self._speech_labels(input_ids, labels, speech_ids, speech_attention_mask)
-            text_labels = self._text_labels(input_ids, labels, shown, text_attention_mask, speech_attention_mask)
+            text_labels = self._text_labels(
+                input_ids, labels, shown, text_attention_mask, speech_attention_mask
+            )
             output.text_loss = output.loss = self._shifted_loss(output.logits, text_labels, 1)
         if self.audio_invert_tower is not None:
+            # What the head is told of each position's text: the words that run along, where they are given.
+            told = self.prompt_embeds(input_ids, words, speech_attention_mask).detach()
             output.speech_logits = self._speech_logits(
-                hidden, input_ids, speech_labels, attention_mask, position_ids
+                hidden + told, speech_labels, attention_mask, position_ids
             )
             if speech_labels is not None:
                 size = self.audio_invert_tower.group_size
@@ -197,17 +210,9 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         pad = ends[0] if text.pad_token_id is None else text.pad_token_id
         return spoken_text(text_ids, width, pad=pad, end=ends, silence=text.sil_index)
 
-    def _with_text(self, audio: Tensor, shown: Tensor, has_text: Tensor | None) -> Tensor:
-        rows = self.embed_text(shown).to(audio)
-        if has_text is not None:
-            rows = rows * has_text.to(rows)[:, None, None]
-        # Every clip is halved as soon as one of the batch has text, the user's included: so it was trained.
-        return (rows + audio) / 2
-
     def _speech_logits(
         self,
-        hidden: Tensor,
-        input_ids: Tensor,
+        states: Tensor,
         labels: Tensor | None,
         attention_mask: Tensor | None,
         position_ids: Tensor | None,
@@ -215,12 +220,14 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         head = self.audio_invert_tower
         assert head is not None
         size = head.group_size
-        inputs = head.spread(hidden + self.embed_text(input_ids).detach())
+        inputs = head.spread(states)
         if labels is not None:
             pad = self.config.audio_config.pad_token_id
             codes = previous_codes(labels, pad, self.config.ignore_index, size)
             inputs = inputs + self.audio_tower.embed_tokens(codes).to(inputs)
-        mask = None if attention_mask is None else attention_mask.repeat_interleave(size, dim=1)
+        mask = None
+        if attention_mask is not None:
+            mask = causal_mask(head.crq_transformer, attention_mask.repeat_interleave(size, dim=1))
         positions = None if position_ids is None else sub_positions(position_ids, size)
         rows = head(inputs, attention_mask=mask, position_ids=positions, use_cache=False)
         logits: Tensor = head.lm_head(rows)
@@ -232,7 +239,7 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         size, ignore = self.audio_tower.group_size, self.config.ignore_index
         result = input_ids.new_full((*input_ids.shape, size), ignore)
         if speech_ids is not None and speech_mask is not None:
-            groups = speech_ids.unflatten(1, (-1, size))
+            groups = speech_ids.masked_fill(speech_mask == 0, ignore).unflatten(1, (-1, size))
             used = used_rows(speech_mask, size, groups.shape[1])
             result[input_ids == self.config.audio_token_index] = groups[used]
             result[labels != self.config.audio_token_index] = ignore

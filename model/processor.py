@@ -75,14 +75,24 @@ class FunAudioChatProcessor:
         settings = _read_json(folder / "processor_config.json")
         options = {
             name: settings[name]
-            for name in ("audio_token", "audio_bos_token", "audio_eos_token", "audio_pad_token", "audio_group_size")
+            for name in (
+                "audio_token",
+                "audio_bos_token",
+                "audio_eos_token",
+                "audio_pad_token",
+                "audio_group_size",
+            )
             if name in settings
         }
         speech_folder = folder / SPEECH_FOLDER
         if not speech_folder.is_dir():
-            raise AssetError(f"{folder}: the folder {SPEECH_FOLDER}/ is missing", remedy="A checkpoint needs it.")
+            raise AssetError(
+                f"{folder}: the folder {SPEECH_FOLDER}/ is missing", remedy="A checkpoint needs it."
+            )
         if "audio_group_size" not in options:
-            options["audio_group_size"] = _read_json(speech_folder / "tokenizer_config.json").get("audio_group_size", 5)
+            options["audio_group_size"] = _read_json(speech_folder / "tokenizer_config.json").get(
+                "audio_group_size", 5
+            )
         tokenizer = _tokenizer(folder)
         if getattr(tokenizer, "chat_template", None) is None:
             tokenizer.chat_template = CHATML
@@ -217,7 +227,8 @@ class FunAudioChatProcessor:
         samples = np.asarray(entry, dtype=np.float32)
         if samples.ndim != 1:
             raise AudioError(
-                f"a clip must be 1-D (mono), got an array of shape {samples.shape}", remedy="Mix it down first."
+                f"a clip must be 1-D (mono), got an array of shape {samples.shape}",
+                remedy="Mix it down first.",
             )
         if rate is not None and rate != self.sampling_rate:
             from fac_eval.audio import Audio

@@ -97,7 +97,7 @@ def load_sample_set(path: Path) -> SampleSet:
         raise SampleDataError(f"cannot read {path}: {error}") from error
     unknown = content.keys() - {"voices", "card", "configs"}
     if unknown:
-        raise SampleDataError(f"{path.name}: unknown key {sorted(unknown)[0]!r}")
+        raise SampleDataError(f"{path.name}: unknown key {min(unknown)!r}")
     for key in ("voices", "card", "configs"):
         if not content.get(key):
             raise SampleDataError(f"{path.name}: {key!r} is missing or empty")

@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Evaluate spoken-dialogue models: exact scorers, durable runs, error bars.
 
-    Exit codes: 0 done; 1 a check or gate failed, or more samples failed than allowed; 2 the command cannot be done as given.
+    Exit codes: 0 done; 1 a check failed, or more samples failed than allowed; 2 the command cannot be done as given.
     """
 
 

@@ -20,7 +20,7 @@ def cell_figures(store: Store, cell: int, task: Task) -> list[Figure]:
 
 def totals(cells: Sequence[CellRow]) -> list[Total]:
     """The totals of every benchmark of which a model ran more than one task."""
-    found = []
+    found: list[Total] = []
     for benchmark in benchmarks():
         names = {task.name: short_name(task, benchmark) for task in benchmark.tasks}
         for model in dict.fromkeys(cell.model for cell in cells):

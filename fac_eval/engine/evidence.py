@@ -67,7 +67,7 @@ class EvidenceStage(ABC):
         for item in items:
             try:
                 asked.append((item, self.inputs(item)))
-            except Exception as error:  # a task that cannot form its question fails this sample, not the run
+            except Exception as error:  # noqa: BLE001 - a task that cannot form its question fails this sample, not the run
                 item.fail("score_error", f"the {self.need} input cannot be made: {describe_error(error)}")
         units = {key: unit for _, inputs in asked for key, unit in inputs}
         found: dict[bytes, Any] = await asyncio.to_thread(self._known, list(units))
@@ -136,7 +136,7 @@ class _SpeechStage(EvidenceStage):
         clips = [clip for _, clip in batch]
         try:
             results = await asyncio.get_running_loop().run_in_executor(self._executor, self.work, clips)
-        except Exception as error:  # one bad clip must not fail its neighbours
+        except Exception as error:  # noqa: BLE001 - one bad clip must not fail its neighbours
             if isinstance(error, FacEvalError) and len(batch) == 1:
                 await keep(batch[0][0], Failure(self.kind, error.message))
             elif len(batch) == 1:
@@ -220,7 +220,7 @@ class JudgeStage(EvidenceStage):
             await keep(key, verdict.error if verdict.error is not None else verdict)
         except FacEvalError as error:  # the budget is spent, or no question can succeed
             self._stop.request(error)
-        except Exception as error:  # whatever a judge throws, only the question at fault fails
+        except Exception as error:  # noqa: BLE001 - whatever a judge throws, only the question at fault fails
             await keep(key, Failure("judge_error", describe_error(error)))
         finally:
             self._slots.release()

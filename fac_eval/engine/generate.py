@@ -54,8 +54,9 @@ class Generator:
     async def _settle(self, items: Sequence[Item], responses: Sequence[Response], belt: Belt) -> None:
         """Keep the answers and pass the items on, with those that were waiting for the same answer."""
         done, work = [], []
-        for item, response in zip(items, responses, strict=True):
+        for item, given in zip(items, responses, strict=True):
             assert item.key is not None
+            response = given
             if response.error is None and response.speech is not None:
                 response = await self._keep_speech(response)
             if response.error is None:
@@ -137,7 +138,7 @@ class LocalGenerator(Generator):
             await self._one_by_one(batch, error, sink)
         except ModelOutOfMemory as error:
             await self._smaller(batch, error, sink)
-        except Exception as error:  # whatever a model throws, only the sample at fault fails
+        except Exception as error:  # noqa: BLE001 - whatever a model throws, only the sample at fault fails
             await self._one_by_one(batch, error, sink)
         else:
             await self._settle(batch, responses, sink)
@@ -234,6 +235,6 @@ class RemoteGenerator(Generator):
                 # The budget is spent, or no request can succeed. What is in flight is paid for: it may finish.
                 self._stop.request(error)
                 continue
-            except Exception as error:  # whatever a model throws, only the sample at fault fails
+            except Exception as error:  # noqa: BLE001 - whatever a model throws, only the sample at fault fails
                 response = Response.failed("model_error", describe_error(error))
             await self._settle([item], [response], sink)

@@ -58,7 +58,7 @@ def score_item(item: Item) -> None:
     assert item.response is not None
     try:
         score = item.cell.planned.task.score(item.sample, item.response, item.evidence)
-    except Exception as error:  # a scorer may fail in any way on what a model wrote; never a silent 0
+    except Exception as error:  # noqa: BLE001 - a scorer may fail in any way on what a model wrote; never a silent 0
         item.fail("score_error", describe_error(error))
         return
     if not math.isfinite(score.value):

@@ -95,7 +95,7 @@ class Source:
         except DataError as error:
             item.fail("bad_input", error.message)
             return
-        except Exception as error:  # one odd row must not end a night's run; it is counted and shown
+        except Exception as error:  # noqa: BLE001 - one odd row must not end a night's run; it is counted and shown
             item.fail("bad_input", f"the sample cannot be prepared: {describe_error(error)}")
             return
         self._check_inputs(item)

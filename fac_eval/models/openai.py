@@ -9,7 +9,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path  # noqa: TC003 (the arguments' types are read at run time)
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec

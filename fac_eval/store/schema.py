@@ -44,15 +44,15 @@ CREATE TABLE cells (              -- one model on one task within a run
     UNIQUE (run, position)
 );
 CREATE TABLE samples (            -- what was asked, by content
-    key BLOB PRIMARY KEY,
+    key BLOB NOT NULL PRIMARY KEY,
     body BLOB NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE work (               -- finished pieces of work, by content: generations, transcripts, verdicts
-    key BLOB PRIMARY KEY,
+    key BLOB NOT NULL PRIMARY KEY,
     stage TEXT NOT NULL,
     body BLOB NOT NULL,
     created REAL NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE items (              -- the outcome of each sample of a cell
     cell INTEGER NOT NULL REFERENCES cells(id),
     position INTEGER NOT NULL,

@@ -22,7 +22,10 @@ from fac_eval.vocabulary import Counts, Figure
 FILE_NAME = "store.sqlite"
 DEFAULT_FOLDER = ".fac-eval"
 
-_ITEM_COLUMNS = "position, sample_id, sample, work, outcome, reason, detail, score, evidence"
+_ITEMS = (
+    "SELECT position, sample_id, sample, work, outcome, reason, detail, score, evidence FROM items"
+    " WHERE cell = ? ORDER BY position"
+)
 
 
 class Store:
@@ -293,11 +296,18 @@ class Store:
 
     def works(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The finished pieces of work among `keys`."""
+        return self._bodies("SELECT key, body FROM work WHERE key IN", keys)
+
+    def samples(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The stored forms of the samples among `keys`, as JSON."""
+        return self._bodies("SELECT key, body FROM samples WHERE key IN", keys)
+
+    def _bodies(self, select: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), 512):
             group = keys[start : start + 512]
             marks = ",".join("?" * len(group))
-            found.update(self._query(f"SELECT key, body FROM work WHERE key IN ({marks})", group).fetchall())
+            found.update(self._query(f"{select} ({marks})", group).fetchall())
         return found
 
     def settled(self, cell: int, first: int, last: int) -> set[int]:
@@ -310,12 +320,13 @@ class Store:
 
     def items(self, cell: int) -> Iterator[ItemRow]:
         """The outcomes of a cell in the data set's order, read as they are asked for."""
-        rows = self._query(f"SELECT {_ITEM_COLUMNS} FROM items WHERE cell = ? ORDER BY position", (cell,))
+        rows = self._query(_ITEMS, (cell,))
         with explained(self.path):
             for row in rows:
                 score = None if row[7] is None else from_json(row[7])
                 evidence = {} if row[8] is None else from_json(row[8])
-                yield ItemRow(*row[:7], score, evidence)
+                position, sample_id, sample, work, outcome, reason, detail = row[:7]
+                yield ItemRow(position, sample_id, sample, work, outcome, reason, detail, score, evidence)
 
     def scores(self, cell: int) -> Iterator[Mapping[str, Any]]:
         """The scores of a cell's scored samples, in the data set's order."""

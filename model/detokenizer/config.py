@@ -32,7 +32,9 @@ class CFMConfig:
 
     def __post_init__(self) -> None:
         _expect(self.solver == "euler", f"flow.cfm.solver {self.solver!r}: only 'euler' is known")
-        _expect(self.t_scheduler == "cosine", f"flow.cfm.t_scheduler {self.t_scheduler!r}: only 'cosine' is known")
+        _expect(
+            self.t_scheduler == "cosine", f"flow.cfm.t_scheduler {self.t_scheduler!r}: only 'cosine' is known"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,18 @@ class HiFTConfig:
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
-        for name in ("upsample_kernel_sizes", "source_resblock_kernel_sizes", "source_resblock_dilation_sizes"):
+        for name in (
+            "upsample_kernel_sizes",
+            "source_resblock_kernel_sizes",
+            "source_resblock_dilation_sizes",
+        ):
             found = len(getattr(self, name))
             _expect(found == stages, f"hift.{name} has {found} entries for {stages} upsample_rates")
         kernels, dilations = len(self.resblock_kernel_sizes), len(self.resblock_dilation_sizes)
-        _expect(kernels == dilations, f"hift: {kernels} resblock_kernel_sizes, {dilations} resblock_dilation_sizes")
+        _expect(
+            kernels == dilations,
+            f"hift: {kernels} resblock_kernel_sizes, {dilations} resblock_dilation_sizes",
+        )
 
     @property
     def columns_per_frame(self) -> int:
@@ -137,7 +146,9 @@ class DetokenizerConfig:
 
     def __post_init__(self) -> None:
         mels = {"flow.input_size": self.flow.input_size, "flow.output_size": self.flow.output_size}
-        mels |= {f"flow.dit.{name}": getattr(self.flow.dit, name) for name in ("mel_dim", "mu_dim", "spk_dim")}
+        mels |= {
+            f"flow.dit.{name}": getattr(self.flow.dit, name) for name in ("mel_dim", "mu_dim", "spk_dim")
+        }
         mels["hift.in_channels"] = self.hift.in_channels
         _expect(len(set(mels.values())) == 1, f"the numbers of mel bins differ: {mels}")
         frame_rate = self.flow.input_frame_rate * self.flow.token_mel_ratio

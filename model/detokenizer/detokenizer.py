@@ -81,7 +81,9 @@ class SpeechDetokenizer:
         """
         folder = Path(folder).expanduser()
         if not folder.is_dir():
-            raise MissingResource(f"{folder} is no folder.", remedy="Give the folder that holds flow.pt and hift.pt.")
+            raise MissingResource(
+                f"{folder} is no folder.", remedy="Give the folder that holds flow.pt and hift.pt."
+            )
         place = _device(device)
         config = read_config(folder)
         voices = {}

@@ -128,7 +128,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         query = rotate_first_head(self.to_q(x), *rotary)
         key = rotate_first_head(self.to_k(x), *rotary)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, self.to_v(x)))
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, self.to_v(x))
+        )
         seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return cast(Tensor, self.to_out[0](seen.transpose(1, 2).flatten(-2)))
 
@@ -218,7 +220,9 @@ class DiT(nn.Module):
         """The velocity at `x`, `[rows, frames, mel_dim]`; `mask` is true where a frame may see another."""
         hidden = self.input_embed(x, cond, mu, speaker)
         rotary = self.rotary_embed(x.shape[1], x.dtype)
-        for block, attention, feed_forward in zip(self._blocks, step.attention, step.feed_forward, strict=True):
+        for block, attention, feed_forward in zip(
+            self._blocks, step.attention, step.feed_forward, strict=True
+        ):
             hidden = block(hidden, attention, feed_forward, rotary, mask)
         return cast(Tensor, self.proj_out(self.norm_out(hidden, step.out_scale, step.out_shift)))
 

@@ -139,7 +139,9 @@ class VocoderState:
         ready = total if finalize else total - self._ahead
         if ready <= self._spoken:
             if ready < 0:
-                raise DataError(f"{total} mel frames are too few to begin with: at least {self._ahead} are needed")
+                raise DataError(
+                    f"{total} mel frames are too few to begin with: at least {self._ahead} are needed"
+                )
             return torch.zeros(0, device=mel.device)
         f0 = self._extended_f0(finalize)
         source = self._source(f0)
@@ -171,7 +173,9 @@ class VocoderState:
 
     def _forget(self, f0: Tensor) -> None:
         """Drop frames that no further sample depends on."""
-        dropped = max(0, min(self._spoken - self._back - F0_LOOK_BACK, self._first + len(self._f0)) - self._first)
+        dropped = max(
+            0, min(self._spoken - self._back - F0_LOOK_BACK, self._first + len(self._f0)) - self._first
+        )
         turns = self._engine.hift.m_source.turns(f0[None, :dropped])
         self._turns = self._turns + turns.double().sum(1)
         self._mel, self._f0 = self._mel[:, dropped:], self._f0[dropped:]
@@ -195,7 +199,11 @@ def plan_batches(lengths: Sequence[int], rows: int, limit: int) -> list[list[int
 def speak_all(engine: Engine, segments: Sequence[Segment], limits: Limits) -> list[Tensor]:
     """The waveform `[samples]` of each segment, many at once; pieces of like length go together."""
     mels = _in_batches(
-        partial(_mels, engine), segments, [len(segment.codes) for segment in segments], limits.rows, limits.codes
+        partial(_mels, engine),
+        segments,
+        [len(segment.codes) for segment in segments],
+        limits.rows,
+        limits.codes,
     )
     ratio = engine.flow.config.token_mel_ratio
     frames = [mel.shape[1] for mel in mels]
@@ -237,7 +245,9 @@ def _halving(make: Callable[[Sequence[_Piece]], list[Tensor]], pieces: Sequence[
         return make(pieces)
     except torch.OutOfMemoryError as error:
         if len(pieces) == 1:
-            raise ModelOutOfMemory(f"the detokenizer ran out of memory on a single segment: {error}") from error
+            raise ModelOutOfMemory(
+                f"the detokenizer ran out of memory on a single segment: {error}"
+            ) from error
         _log.warning("out of memory with %d segments at once: going on with half as many", len(pieces))
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

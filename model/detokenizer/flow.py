@@ -125,11 +125,19 @@ class Flow(nn.Module):
         if len(row) <= ahead:
             raise DataError(f"{len(row)} codes are too few: at least {ahead + 1} are needed here")
         if max(row) >= self.config.vocab_size:
-            raise DataError(f"the speech code {max(row)} is outside the vocabulary of {self.config.vocab_size}")
+            raise DataError(
+                f"the speech code {max(row)} is outside the vocabulary of {self.config.vocab_size}"
+            )
         return (len(row) - ahead) * self.config.token_mel_ratio
 
     def _sample(
-        self, mu: Tensor, speaker: Tensor, cond: Tensor, noise: Tensor, frames: Sequence[int], chunk: int | None
+        self,
+        mu: Tensor,
+        speaker: Tensor,
+        cond: Tensor,
+        noise: Tensor,
+        frames: Sequence[int],
+        chunk: int | None,
     ) -> Tensor:
         """Integrate from noise to mel, `[rows, frames, mel bins]`, in float32 whatever the model's dtype."""
         rows, longest, _ = mu.shape

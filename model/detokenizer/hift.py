@@ -199,13 +199,18 @@ class HiFT(nn.Module):
         self.source_resblocks = nn.ModuleList(
             ResBlock(width, kernel, dilations)
             for width, kernel, dilations in zip(
-                channels[1:], config.source_resblock_kernel_sizes, config.source_resblock_dilation_sizes, strict=True
+                channels[1:],
+                config.source_resblock_kernel_sizes,
+                config.source_resblock_dilation_sizes,
+                strict=True,
             )
         )
         self.resblocks = nn.ModuleList(
             ResBlock(width, kernel, dilations)
             for width in channels[1:]
-            for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+            for kernel, dilations in zip(
+                config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
+            )
         )
         self.conv_post = CausalConv(channels[-1], bins, 7)
         self.f0_predictor = F0Predictor(config)
@@ -253,7 +258,7 @@ class HiFT(nn.Module):
         if not finalize:
             spectrum = spectrum[..., : x.shape[-1] * config.columns_per_frame + 1]
         x = self._shape(x, spectrum)
-        head = self.conv_post(F.leaky_relu_(x, _LAST_SLOPE)).float()
+        head = self.conv_post(F.leaky_relu_(x, _LAST_SLOPE).to(self.conv_post.weight.dtype))
         wave = _istft(head, config, ends)
         if not finalize:
             wave = wave[:, : -config.samples_per_frame]

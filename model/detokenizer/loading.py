@@ -56,7 +56,10 @@ class KeyDiff:
         return bool(self.missing or self.unexpected or self.shapes)
 
     def __str__(self) -> str:
-        wrong = [f"{key}: {list(found)} in the file, {list(wanted)} in the model" for key, found, wanted in self.shapes]
+        wrong = [
+            f"{key}: {list(found)} in the file, {list(wanted)} in the model"
+            for key, found, wanted in self.shapes
+        ]
         parts = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", wrong))
         lines = []
         for label, keys in parts:
@@ -105,7 +108,9 @@ def load_hift(
     exact = ("m_source.", "conv_post.")
     weights = {}
     for key, value in folded(state, f0_dtype).items():
-        own = f0_dtype if key.startswith("f0_predictor.") else torch.float32 if key.startswith(exact) else dtype
+        own = (
+            f0_dtype if key.startswith("f0_predictor.") else torch.float32 if key.startswith(exact) else dtype
+        )
         weights[key] = value.to(device, own)
     return _filled(hift, weights)
 
@@ -218,7 +223,9 @@ def compare_keys(module: nn.Module, state: Mapping[str, Tensor]) -> KeyDiff:
     return KeyDiff(
         missing=tuple(key for key in wanted if key not in found),
         unexpected=tuple(key for key in found if key not in wanted),
-        shapes=tuple((key, found[key], shape) for key, shape in wanted.items() if found.get(key, shape) != shape),
+        shapes=tuple(
+            (key, found[key], shape) for key, shape in wanted.items() if found.get(key, shape) != shape
+        ),
     )
 
 

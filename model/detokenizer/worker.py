@@ -85,7 +85,9 @@ class SpeechWorker:
 
     def _speak(self, jobs: list[_Job]) -> None:
         try:
-            waves = self._detokenizer.decode_batch([job[0] for job in jobs], speakers=[job[1] for job in jobs])
+            waves = self._detokenizer.decode_batch(
+                [job[0] for job in jobs], speakers=[job[1] for job in jobs]
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the result
             if len(jobs) == 1:
                 jobs[0][2].set_exception(error)

@@ -71,7 +71,10 @@ settings = st.builds(
     extra=tables,
 )
 requests = st.builds(
-    Request, messages=st.lists(messages, max_size=2).map(tuple), settings=settings, seed=st.integers(0, 2**31 - 1)
+    Request,
+    messages=st.lists(messages, max_size=2).map(tuple),
+    settings=settings,
+    seed=st.integers(0, 2**31 - 1),
 )
 
 
@@ -85,7 +88,11 @@ def test_responses_survive(response: Response) -> None:
     assert response_from(from_json(encode(response)), Audio.reference) == response
 
 
-@given(st.builds(Score, value=numbers, label=st.none() | texts, parts=st.dictionaries(texts, numbers, max_size=3)))
+@given(
+    st.builds(
+        Score, value=numbers, label=st.none() | texts, parts=st.dictionaries(texts, numbers, max_size=3)
+    )
+)
 def test_scores_survive(score: Score) -> None:
     assert score_from(from_json(encode(score))) == score
 
@@ -153,7 +160,11 @@ def test_broken_audio_is_written_by_hash_alone() -> None:
 
 
 def test_numpy_numbers_are_plain_numbers() -> None:
-    assert plain({"a": np.float64(0.5), "b": np.int64(3), "c": np.bool_(True)}) == {"a": 0.5, "b": 3, "c": True}
+    assert plain({"a": np.float64(0.5), "b": np.int64(3), "c": np.bool_(True)}) == {
+        "a": 0.5,
+        "b": 3,
+        "c": True,
+    }
 
 
 def test_what_is_no_data_is_refused_by_name() -> None:

@@ -28,7 +28,9 @@ def names(*patterns: str, **options: Any) -> list[str]:
 
 
 def test_a_benchmark_stands_for_its_tasks() -> None:
-    assert names("voicebench") == [f"voicebench/{n}" for n in ("mmsu", "openbookqa", "ifeval", "advbench", "bbh")]
+    assert names("voicebench") == [
+        f"voicebench/{n}" for n in ("mmsu", "openbookqa", "ifeval", "advbench", "bbh")
+    ]
 
 
 def test_wildcards_and_repetition() -> None:

@@ -47,7 +47,9 @@ def kill_at(commit: int, place: str) -> None:
         if seen == commit and place == "before":
             die()
         if seen == commit:
-            self._connection.set_trace_callback(lambda sql: die() if sql.startswith("INSERT OR IGNORE") else None)
+            self._connection.set_trace_callback(
+                lambda sql: die() if sql.startswith("INSERT OR IGNORE") else None
+            )
         original(self, group)
 
     writer.Writer._commit = counted  # type: ignore[method-assign]

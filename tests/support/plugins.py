@@ -10,7 +10,9 @@ import pytest
 from fac_eval import registry
 
 
-def install(patch: pytest.MonkeyPatch, kind: registry.Kind, entries: Mapping[str, str | tuple[str, ...]]) -> None:
+def install(
+    patch: pytest.MonkeyPatch, kind: registry.Kind, entries: Mapping[str, str | tuple[str, ...]]
+) -> None:
     """Add entry points (name to `module:object`, or to several that claim the name) to the installed ones."""
     installed = registry._entries
 

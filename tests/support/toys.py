@@ -49,7 +49,9 @@ class ToyTask(Task):
 
     def score(self, sample: Sample, response: Response, evidence: Evidence) -> Score:
         text = response.text or ""
-        right = text == sample.reference or (self.options.mode == "plain" and text.strip() == sample.reference)
+        right = text == sample.reference or (
+            self.options.mode == "plain" and text.strip() == sample.reference
+        )
         return Score(float(right), label=text, parts={"length": float(len(text))})
 
 

@@ -94,7 +94,9 @@ def test_answers_can_be_rescored_under_other_rules_without_a_model(tmp_path: Pat
     with Store.reader(tmp_path) as store:
         stages = store._query("SELECT stage, count(*) FROM work GROUP BY stage").fetchall()
     assert stages == [("generate", 62)]
-    assert fac_eval.rescore(first.id, set={"voicebench.mode": "official"}, store=str(tmp_path)).id == second.id
+    assert (
+        fac_eval.rescore(first.id, set={"voicebench.mode": "official"}, store=str(tmp_path)).id == second.id
+    )
 
 
 def test_a_total_is_withheld_with_its_reason_while_terms_are_missing(sanity: RunResult) -> None:
@@ -109,7 +111,13 @@ def clip(seconds: float) -> Audio:
 
 @pytest.mark.parametrize(
     ("seconds", "mode", "skipped"),
-    [(0.05, "kimi", True), (0.1, "kimi", False), (60, "kimi", False), (61, "kimi", True), (61, "official", False)],
+    [
+        (0.05, "kimi", True),
+        (0.1, "kimi", False),
+        (60, "kimi", False),
+        (61, "kimi", True),
+        (61, "official", False),
+    ],
 )
 def test_kimi_leaves_out_very_long_and_very_short_audio(seconds: float, mode: str, skipped: bool) -> None:
     (task,) = resolve_tasks([f"voicebench/advbench:mode={mode}"])
@@ -133,7 +141,8 @@ def test_recorded_predictions_are_scored_by_replay(tmp_path: Path) -> None:
     predictions = tmp_path / "pred.jsonl"
     predictions.write_text(
         "".join(
-            json.dumps({"id": f"{row['config']}/{row['split']}/{row['index']}", "output": row["answer"]}) + "\n"
+            json.dumps({"id": f"{row['config']}/{row['split']}/{row['index']}", "output": row["answer"]})
+            + "\n"
             for row in rows
         ),
         "utf-8",

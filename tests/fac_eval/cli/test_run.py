@@ -87,7 +87,9 @@ def test_a_fraction_as_limit(run: Run, questions: Path) -> None:
 
 
 def test_a_configuration_file_says_what_flags_can_say_and_flags_win(run: Run, questions: Path) -> None:
-    Path("run.toml").write_text(f'models = ["empty"]\ntasks = ["file:{questions}"]\nlimit = 3\nstore = "elsewhere"\n')
+    Path("run.toml").write_text(
+        f'models = ["empty"]\ntasks = ["file:{questions}"]\nlimit = 3\nstore = "elsewhere"\n'
+    )
     done = run("--config", "run.toml", "-m", "oracle", "--json")
     assert done.code == 0
     assert done.json["results"][0]["model"] == "oracle"
@@ -99,7 +101,15 @@ def test_metric_flag_and_task_options(run: Run, questions: Path) -> None:
     done = run("-m", "oracle", "-t", f"file:{questions}", "--metric", "contains", "--json")
     assert done.json["cells"][0]["variant"] == "metric=contains"
     done = run(
-        "-m", "empty", "-t", "voicebench/mmsu", "--data", "sample", "--set", "voicebench.fallback=wrong", "--json"
+        "-m",
+        "empty",
+        "-t",
+        "voicebench/mmsu",
+        "--data",
+        "sample",
+        "--set",
+        "voicebench.fallback=wrong",
+        "--json",
     )
     assert done.json["results"][0]["value"] == 0.0
 
@@ -123,7 +133,16 @@ def server() -> Any:
 def test_a_remote_model_hears_the_audio_and_its_answers_are_scored(run: Run, server: ChatServer) -> None:
     server.answer = lambda body: Answer("I'm sorry, but I can't help with that.")
     model = f"openai:model=test-model,base_url={server.base_url}"
-    done = run("-m", model, "-t", "voicebench/advbench", "--data", "sample", "--gen-kwargs", "temperature=0,min_p=0.1")
+    done = run(
+        "-m",
+        model,
+        "-t",
+        "voicebench/advbench",
+        "--data",
+        "sample",
+        "--gen-kwargs",
+        "temperature=0,min_p=0.1",
+    )
     assert done.code == 0, done.err
     assert "100.00 %" in done.out
     assert len(server.chats) == 12
@@ -132,12 +151,23 @@ def test_a_remote_model_hears_the_audio_and_its_answers_are_scored(run: Run, ser
     assert body["min_p"] == 0.1
     (part,) = body["messages"][0]["content"]
     assert part["type"] == "input_audio"
-    again = run("-m", model, "-t", "voicebench/advbench", "--data", "sample", "--gen-kwargs", "temperature=0,min_p=0.1")
+    again = run(
+        "-m",
+        model,
+        "-t",
+        "voicebench/advbench",
+        "--data",
+        "sample",
+        "--gen-kwargs",
+        "temperature=0,min_p=0.1",
+    )
     assert again.code == 0
     assert len(server.chats) == 12
 
 
-def test_failed_samples_make_the_exit_code_1_beyond_the_allowance(run: Run, server: ChatServer, questions: Path) -> None:
+def test_failed_samples_make_the_exit_code_1_beyond_the_allowance(
+    run: Run, server: ChatServer, questions: Path
+) -> None:
     server.answer = lambda body: (
         trouble(400, "content policy", code="content_policy_violation")
         if "3 + 3" in json.dumps(body)
@@ -151,7 +181,9 @@ def test_failed_samples_make_the_exit_code_1_beyond_the_allowance(run: Run, serv
     assert run("-m", model, "-t", f"file:{questions}", "--max-failed", "0.2").code == 0
 
 
-def test_max_cost_stops_before_it_is_exceeded_and_says_how_to_go_on(run: Run, server: ChatServer, questions: Path) -> None:
+def test_max_cost_stops_before_it_is_exceeded_and_says_how_to_go_on(
+    run: Run, server: ChatServer, questions: Path
+) -> None:
     Path("prices.toml").write_text('[models."test-model"]\ninput = 1000\noutput = 2000\n')
     model = f"openai:model=test-model,base_url={server.base_url},prices=prices.toml"
     options = ("--gen-kwargs", "max_tokens=5", "--workers", "1")
@@ -209,7 +241,11 @@ def test_an_unknown_configuration_key_suggests_the_nearest(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("q.jsonl", b'{"id": "a", "text": "x", "reference": "y"}\n{"id": "a", "text": "z", "reference": "y"}\n', "'a'"),
+        (
+            "q.jsonl",
+            b'{"id": "a", "text": "x", "reference": "y"}\n{"id": "a", "text": "z", "reference": "y"}\n',
+            "'a'",
+        ),
         ("q.jsonl", b'{"id": "a", "text": "x"}\n{"id": "b", "text": \n', "line 2"),
         ("q.jsonl", b'{"id": "a", "speech": "x"}\n', "text"),
         ("q.jsonl", b'{"id": "a", "text": ["x"], "reference": "y"}\n', "text"),
@@ -221,7 +257,9 @@ def test_an_unknown_configuration_key_suggests_the_nearest(run: Run) -> None:
     ],
     ids=["duplicate", "malformed", "column", "type", "encoding", "ragged", "parquet", "empty", "suffix"],
 )
-def test_bad_question_files_name_the_place(name: str, content: bytes, said: str, run: Run, tmp_path: Path) -> None:
+def test_bad_question_files_name_the_place(
+    name: str, content: bytes, said: str, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(content)
     done = run("-m", "oracle", "-t", f"file:{name}")
     assert done.code == 2, done.out
@@ -229,7 +267,9 @@ def test_bad_question_files_name_the_place(name: str, content: bytes, said: str,
     assert "Traceback" not in done.err
 
 
-def test_corrupt_empty_and_missing_audio_fail_their_samples_and_long_audio_does_not(run: Run, tmp_path: Path) -> None:
+def test_corrupt_empty_and_missing_audio_fail_their_samples_and_long_audio_does_not(
+    run: Run, tmp_path: Path
+) -> None:
     good = Audio.from_samples(np.zeros(1600, dtype=np.float32), 16000).encoded("wav")
     long = Audio.from_samples(np.zeros(16000 * 600, dtype=np.int16), 16000).encoded("flac")
     clips = {"good.wav": good, "long.flac": long, "corrupt.wav": b"RIFF????" + good[8:20], "empty.wav": b""}
@@ -248,7 +288,9 @@ def test_corrupt_empty_and_missing_audio_fail_their_samples_and_long_audio_does_
 
 
 def test_a_bad_api_key_ends_at_once_and_is_not_shown(run: Run, server: ChatServer, questions: Path) -> None:
-    server.answer = lambda body: trouble(401, "Incorrect API key provided: sk-secretsecretsecret", code="invalid_api_key")
+    server.answer = lambda body: trouble(
+        401, "Incorrect API key provided: sk-secretsecretsecret", code="invalid_api_key"
+    )
     model = f"openai:model=test-model,base_url={server.base_url},api_key=sk-secretsecretsecret"
     done = run("-m", model, "-t", f"file:{questions}", "--workers", "1")
     assert done.code == 2

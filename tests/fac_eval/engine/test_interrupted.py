@@ -76,12 +76,18 @@ def test_the_command_line_says_how_to_go_on(tmp_path: Path) -> None:
         "main(sys.argv[1:])\n"
     )
     questions = tmp_path / "q.jsonl"
-    questions.write_text("".join(f'{{"id": "s{i}", "text": "hm?", "reference": "a"}}\n' for i in range(20_000)))
+    questions.write_text(
+        "".join(f'{{"id": "s{i}", "text": "hm?", "reference": "a"}}\n' for i in range(20_000))
+    )
     command = ["run", "-m", "random", "-t", f"file:{questions}", "--store", str(tmp_path / "store")]
-    first = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, check=False)
+    first = subprocess.run(
+        [sys.executable, "-c", script, *command], capture_output=True, text=True, check=False
+    )
     assert first.returncode == 130, first.stderr
     assert "run the same command again to go on" in first.stderr
     assert "still to do" in first.stdout or "total" in first.stdout
-    again = subprocess.run([sys.executable, "-m", "fac_eval", *command], capture_output=True, text=True, check=False)
+    again = subprocess.run(
+        [sys.executable, "-m", "fac_eval", *command], capture_output=True, text=True, check=False
+    )
     assert again.returncode == 0, again.stderr
     assert "20,000" in again.stdout

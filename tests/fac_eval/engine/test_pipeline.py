@@ -124,7 +124,9 @@ def test_a_stand_in_model_is_asked_again_where_its_place_or_the_options_differ(t
     assert run(ByPlace(), Backwards(ToyOptions(n=6)), store=tmp_path).cells[0].figures[0].value == 0.0
 
 
-def test_out_of_memory_halves_the_batch_and_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_of_memory_halves_the_batch_and_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = Echo(fits=3, batch_size=16)
     result = run(model, toy(n=40), store=tmp_path)
     assert result.counts.scored == 40

@@ -27,13 +27,22 @@ def test_secret_looking_values_are_replaced_anywhere(secret: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a plain sentence", "task-specific", "risk-averse-people", "max_tokens=20", "the key=value pairs", "hf_hub"],
+    [
+        "a plain sentence",
+        "task-specific",
+        "risk-averse-people",
+        "max_tokens=20",
+        "the key=value pairs",
+        "hf_hub",
+    ],
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert scrub(text) == text
 
 
-@pytest.mark.parametrize("name", ["api_key", "apikey", "OPENAI_API_KEY", "token", "hf_token", "password", "Authorization"])
+@pytest.mark.parametrize(
+    "name", ["api_key", "apikey", "OPENAI_API_KEY", "token", "hf_token", "password", "Authorization"]
+)
 def test_fields_that_are_called_secrets_are_replaced(name: str) -> None:
     assert redact({name: "whatever"}) == {name: "[redacted]"}
 

@@ -23,11 +23,22 @@ from fac_eval.vocabulary import Figure
 def cell_of(store: Store, run: str = "r1") -> int:
     store.save_run(run, {"tasks": ["t"]})
     return store.save_cell(
-        run, 0, model="m", model_info={}, task="t", task_spec={}, variant="", protocol_id="p", protocol={}, data="d"
+        run,
+        0,
+        model="m",
+        model_info={},
+        task="t",
+        task_spec={},
+        variant="",
+        protocol_id="p",
+        protocol={},
+        data="d",
     )
 
 
-def write(store: Store, *, work: dict[bytes, bytes] | None = None, items: list[ItemRow] | None = None) -> None:
+def write(
+    store: Store, *, work: dict[bytes, bytes] | None = None, items: list[ItemRow] | None = None
+) -> None:
     cell = cell_of(store)
 
     async def main() -> None:
@@ -44,7 +55,9 @@ def item(position: int, outcome: Any = "scored", reason: str | None = None) -> I
 
 @given(
     work=st.dictionaries(st.binary(min_size=1, max_size=20), st.binary(max_size=200), max_size=30),
-    outcomes=st.lists(st.sampled_from([("scored", None), ("failed", "timeout"), ("skipped", "long")]), max_size=30),
+    outcomes=st.lists(
+        st.sampled_from([("scored", None), ("failed", "timeout"), ("skipped", "long")]), max_size=30
+    ),
 )
 @settings(max_examples=25, deadline=None)
 def test_what_is_written_is_read_back(
@@ -90,7 +103,10 @@ def test_many_rows_are_held_back_until_there_is_room(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_told_who_is_writing(tmp_path: Path) -> None:
-    with Store.writer(tmp_path), pytest.raises(StoreError, match=f"being written by process {os.getpid()} on"):
+    with (
+        Store.writer(tmp_path),
+        pytest.raises(StoreError, match=f"being written by process {os.getpid()} on"),
+    ):
         Store.writer(tmp_path)
     Store.writer(tmp_path).close()
 
@@ -170,7 +186,9 @@ def test_a_newer_store_asks_for_an_update(tmp_path: Path) -> None:
             opened(tmp_path)
 
 
-def test_an_older_store_is_migrated_by_the_next_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_store_is_migrated_by_the_next_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Store.writer(tmp_path) as store:
         write(store, work={b"k": b"kept"})
 
@@ -185,7 +203,9 @@ def test_an_older_store_is_migrated_by_the_next_writer(tmp_path: Path, monkeypat
         assert store._query("SELECT count(*) FROM notes").fetchone() == (0,)
 
 
-def test_a_failed_migration_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_leaves_the_store_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Store.writer(tmp_path).close()
 
     def broken(connection: sqlite3.Connection) -> None:
@@ -219,7 +239,9 @@ def test_a_folder_without_permission_is_named(existing: bool, tmp_path: Path) ->
         if os.stat(parent).st_mode & 0o005 != 0o005:
             parent.chmod(0o755)
     folder.chmod(0o555)
-    shown = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
     assert str(folder) in shown.stdout
     assert "ermission" in shown.stdout
 
@@ -255,7 +277,9 @@ def test_runs_are_found_by_the_beginning_of_their_id(tmp_path: Path) -> None:
 def test_secrets_never_enter_the_store(tmp_path: Path) -> None:
     secret = "sk-proj-abcdefghijklmnopqrstuvwxyz123456"
     with Store.writer(tmp_path) as store:
-        store.save_run("r1", {"models": [{"name": "openai", "api_key": "plain-looking", "note": f"use {secret}"}]})
+        store.save_run(
+            "r1", {"models": [{"name": "openai", "api_key": "plain-looking", "note": f"use {secret}"}]}
+        )
         store.start_session("r1", {"command": ["fac-eval", "-m", f"openai:api_key={secret}"]})
         store.save_cell(
             "r1", 0, model="m", model_info={"authorization": f"Bearer {secret}"}, task="t", task_spec={},
@@ -268,7 +292,10 @@ def test_secrets_never_enter_the_store(tmp_path: Path) -> None:
 
 
 def test_figures_survive_the_round_trip(tmp_path: Path) -> None:
-    figures = [Figure("accuracy", 75.0, 4, low=30.0, high=95.0, method="wilson", main=True), Figure("none", None, 0)]
+    figures = [
+        Figure("accuracy", 75.0, 4, low=30.0, high=95.0, method="wilson", main=True),
+        Figure("none", None, 0),
+    ]
     with Store.writer(tmp_path) as store:
         cell = cell_of(store)
         store.finish_cell(cell, 4, figures)
