@@ -25,7 +25,7 @@ Speaker = str | Tensor
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 # A GPU is full with minutes of speech at once. A CPU is with seconds, and more only falls out of its cache.
-_ON_CPU = Limits(rows=8, codes=750, vocoder_codes=250)
+_ON_CPU = Limits(rows=8, codes=500, vocoder_codes=250)
 _ON_DEVICE = Limits(rows=32, codes=8 * 750, vocoder_codes=8 * 750)
 
 
