@@ -6,9 +6,9 @@ row. Audio is written as its content hash; its bytes live beside the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
-from functools import cache
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -65,42 +65,62 @@ def content_key(kind: str, *parts: Any) -> bytes:
     return digest(kind.encode(), *(part if isinstance(part, bytes) else _encode(part) for part in parts))
 
 
-@cache
-def _defaults(cls: Any) -> tuple[tuple[str, Any], ...]:
-    pairs = []
-    for field in fields(cls):
-        if field.default is not MISSING:
-            pairs.append((field.name, field.default))
-        elif field.default_factory is not MISSING:
-            pairs.append((field.name, field.default_factory()))
-        else:
-            pairs.append((field.name, MISSING))
-    return tuple(pairs)
+Shape = Callable[[Any], Any]
 
 
 def plain(value: Any) -> Any:
     """A vocabulary value as plain data without its defaults."""
+    shape = _shapes.get(type(value)) or _shape_of(value)
+    return shape(value)
+
+
+def _shape_of(value: Any) -> Shape:
+    """How a type that has not been met before becomes plain."""
     cls = type(value)
-    if cls is str or cls is int or cls is float or cls is bool or value is None:
-        return value
-    if cls is Audio:
-        return _plain_clip(value)
-    if hasattr(cls, "__dataclass_fields__"):
+    if dataclasses.is_dataclass(cls):
+        return _shapes.setdefault(cls, _dataclass_shape(cls))
+    if isinstance(value, Mapping):
+        return _plain_mapping
+    if hasattr(value, "item"):  # a numpy scalar
+        return _plain_scalar
+    if isinstance(value, int | float | str):
+        return _itself
+    raise TypeError(f"{cls.__name__} cannot be stored; use text, numbers, lists and dictionaries")
+
+
+def _dataclass_shape(cls: Any) -> Shape:
+    pairs = tuple((field.name, _default(field)) for field in dataclasses.fields(cls))
+
+    def shape(value: Any) -> dict[str, Any]:
         found = {}
-        for name, default in _defaults(cls):
+        for name, default in pairs:
             held = getattr(value, name)
-            if held is not default and (default is MISSING or held != default):
+            if held is not default and held != default:
                 found[name] = plain(held)
         return found
-    if cls is tuple or cls is list:
-        return [plain(part) for part in value]
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if hasattr(value, "item"):  # a numpy scalar
-        return value.item()
-    if isinstance(value, int | float | str):
-        return value
-    raise TypeError(f"{cls.__name__} cannot be stored; use text, numbers, lists and dictionaries")
+
+    return shape
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """A field's default; MISSING, which nothing equals, where it has none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _plain_list(value: Iterable[Any]) -> list[Any]:
+    return [plain(part) for part in value]
+
+
+def _plain_mapping(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: plain(part) for key, part in value.items()}
+
+
+def _plain_scalar(value: Any) -> Any:
+    return value.item()
 
 
 def _plain_clip(clip: Audio) -> dict[str, Any]:
@@ -109,6 +129,15 @@ def _plain_clip(clip: Audio) -> dict[str, Any]:
         return {"audio": clip.key, "seconds": clip.seconds}
     except AudioError:
         return {"audio": clip.key}
+
+
+_shapes: dict[type, Shape] = {
+    **dict.fromkeys((str, int, float, bool, type(None)), _itself),
+    **dict.fromkeys((list, tuple), _plain_list),
+    dict: _plain_mapping,
+    Audio: _plain_clip,
+}
+"""How each type becomes plain. Dataclasses are added as they are met: this runs several times a sample."""
 
 
 def encode(value: Any) -> bytes:

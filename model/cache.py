@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 _ROOM = 256
-"""Columns that are added at a time, so that growing is rare."""
+"""Columns that are added at a time, so that growing is rare. They hold zeros: a masked NaN would still spread."""
 
 
 class SlotCache:
@@ -109,7 +109,7 @@ class SlotCache:
         rows, heads, width, size = keys.shape
         for store, new in ((self._keys, keys), (self._values, values)):
             assert len(store) == layer, "a first pass goes through the layers in order"
-            store.append(new.new_empty((rows, heads, _rounded(width), size)))
+            store.append(new.new_zeros((rows, heads, _rounded(width), size)))
             store[layer][:, :, :width] = new
 
     def _make_room(self, layer: int, width: int, rows: int = 0) -> None:
@@ -118,7 +118,7 @@ class SlotCache:
             rows = max(rows, old.shape[0])
             if old.shape[0] >= rows and old.shape[2] >= width:
                 continue
-            grown = old.new_empty((rows, old.shape[1], max(_rounded(width), old.shape[2]), old.shape[3]))
+            grown = old.new_zeros((rows, old.shape[1], max(_rounded(width), old.shape[2]), old.shape[3]))
             grown[: old.shape[0], :, : old.shape[2]] = old
             store[layer] = grown
 

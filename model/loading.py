@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from fac_eval.errors import AssetError, UsageError, require
+from fac_eval.errors import AssetError, UsageError
 
 from .checkpoint import TensorEntry, entries, file_hashes, locate, weight_files
 from .config import FunAudioChatConfig
+from .devices import DeviceMap, device_of, follow_devices, resolve_devices
 from .modeling import FunAudioChatForConditionalGeneration
 
 SPEECH_HEAD_WEIGHT = "audio_invert_tower.lm_head.weight"
@@ -26,8 +27,6 @@ _EXPERT = re.compile(
     r"(?P<layer>.*\.mlp\.experts)\.(?P<expert>\d+)\.(?P<part>gate_proj|up_proj|down_proj)\.weight\Z"
 )
 _SHOWN = 12
-
-DeviceMap = Mapping[str, Any] | str | None
 
 
 @dataclass(slots=True)
@@ -85,8 +84,8 @@ def load_model(
         path: A folder, or a hub id with an optional `@revision`.
         revision: The pinned revision of a hub id.
         dtype: Of all weights; `auto` or None is the checkpoint's own. `torch_dtype` is its older name.
-        device: One device for everything (default: CPU).
-        device_map: Parts to devices by name prefix, or `auto`; needs accelerate where it names several.
+        device: One device for everything (default: CPU); `auto` is a GPU where there is one.
+        device_map: Parts to devices by name prefix, or `auto`.
         attn_implementation: `sdpa`, `eager` or `flash_attention_2`.
         config: Instead of the folder's `config.json`.
         speech: False leaves out the speech head.
@@ -119,7 +118,7 @@ def load_model(
     model.tie_weights()
     model.eval().requires_grad_(False)
     model.generation_config = read_generation_config(folder)
-    _dispatch(model, devices)
+    follow_devices(model, devices)
     return model
 
 
@@ -211,35 +210,6 @@ def resolve_dtype(dtype: str | torch.dtype | None, found: Iterable[TensorEntry])
     return kind
 
 
-def resolve_devices(
-    model: nn.Module, device: str | torch.device | None, device_map: DeviceMap
-) -> dict[str, torch.device]:
-    """A device for each prefix of names; "" stands for all."""
-    if device_map is None:
-        return {"": torch.device(device or "cpu")}
-    if isinstance(device_map, str):
-        if device_map != "auto":
-            return {"": torch.device(device_map)}
-        if torch.cuda.device_count() < 2:
-            return {"": torch.device("cuda" if torch.cuda.is_available() else "cpu")}
-        accelerate: Any = require("accelerate", extra="model", purpose="device_map='auto'")
-        device_map = accelerate.infer_auto_device_map(
-            model,
-            no_split_module_classes=[
-                "Qwen3DecoderLayer",
-                "Qwen3MoeDecoderLayer",
-                "EncoderLayer",
-                "AudioTower",
-                "AudioInvertTower",
-            ],
-        )
-    devices = {name: torch.device(value) for name, value in device_map.items()}
-    # The head's output is the embedding of the speech codes: they must lie together.
-    if "audio_tower" in devices and "audio_invert_tower" in devices:
-        devices["audio_invert_tower"] = devices["audio_tower"]
-    return devices
-
-
 def provenance(folder: Path) -> dict[str, Any]:
     """What the answers of a checkpoint depend on: the sha256 of its weights and of every small file."""
     small = [
@@ -263,7 +233,7 @@ def _fill(
         if place is None:
             continue
         owner, leaf = _owner(model, place.target)
-        device = _device_of(place.target, devices)
+        device = device_of(place.target, devices)
         parameter = getattr(owner, leaf)
         if parameter.is_meta and not place.index:
             value = entry.read().to(device=device, dtype=dtype)
@@ -282,7 +252,9 @@ def _materialise_buffers(model: nn.Module, devices: Mapping[str, torch.device]) 
     from .encoder import ContinuousAudioTower, sinusoids
 
     for name, module in model.named_modules():
-        device = _device_of(name, devices)
+        if not any(True for _ in module.buffers(recurse=False)):
+            continue
+        device = device_of(name, devices)
         if isinstance(module, ContinuousAudioTower):
             length, width = module.positions.shape
             module.register_buffer("positions", sinusoids(length, width).to(device), persistent=False)
@@ -296,18 +268,6 @@ def _materialise_buffers(model: nn.Module, devices: Mapping[str, torch.device]) 
             for buffer, value in fresh.named_buffers():
                 module.register_buffer(buffer, value.to(device), persistent=False)
             module.original_inv_freq = module.inv_freq
-
-
-def _dispatch(model: nn.Module, devices: Mapping[str, torch.device]) -> None:
-    if len(devices) < 2:
-        return
-    accelerate: Any = require("accelerate", extra="model", purpose="a model on several devices")
-    accelerate.dispatch_model(
-        model,
-        {name: str(device) for name, device in devices.items()},
-        main_device=str(next(iter(devices.values()))),
-        force_hooks=True,
-    )
 
 
 def _place(name: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Placement | None, tuple[int, ...]]:
@@ -350,13 +310,6 @@ def _without_speech(name: str) -> bool:
 
 def _never(name: str) -> bool:
     return False
-
-
-def _device_of(name: str, devices: Mapping[str, torch.device]) -> torch.device:
-    prefixes = [prefix for prefix in devices if not prefix or name == prefix or name.startswith(prefix + ".")]
-    if not prefixes:
-        raise UsageError(f"device_map has no device for {name!r}")
-    return devices[max(prefixes, key=len)]
 
 
 def _owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:

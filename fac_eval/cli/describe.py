@@ -8,6 +8,7 @@ import inspect
 import re
 import textwrap
 from functools import cache
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -224,7 +225,7 @@ def field_docs(cls: type) -> Mapping[str, str]:
         except _UNREADABLE:
             continue
         body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for statement, following in zip(body, body[1:], strict=False):
+        for statement, following in pairwise(body):
             if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
                 continue
             text = following.value if isinstance(following, ast.Expr) else None
@@ -252,22 +253,18 @@ def part_facts(kind: Kind, name: str, cls: type, make: Callable[[], Any] | None)
     }
     if make is None and any(argument["required"] for argument in facts["arguments"]):
         return facts
+    if make is not None:
+        return facts | _described(make())
     try:
-        part = cls() if make is None else make()
-        facts["describe"] = _described(part)
-    except FacEvalError as error:
-        if make is not None:
-            raise
-        facts["problem"] = error.message
-        return facts
-    return facts | {"capabilities": _capabilities(part)}
+        return facts | _described(cls())
+    except Exception as error:  # noqa: BLE001 (nobody asked for an instance: that there is none is only shown)
+        return facts | {"problem": str(error)}
 
 
 def _described(part: Any) -> Facts:
     from fac_eval.store import redact
 
-    described: Facts = redact(dict(part.describe()))
-    return described
+    return {"describe": redact(dict(part.describe())), "capabilities": _capabilities(part)}
 
 
 def where_it_runs(cls: Any) -> str:
@@ -280,7 +277,7 @@ def _capabilities(part: Any) -> Facts | None:
     """What a model can take and give; None for a class that leaves it to its instances, and for judges."""
     held = getattr(part, "capabilities", None)
     # What a class merely inherits from the interface says nothing about it.
-    if held is None or any(held is getattr(base, "capabilities", None) for base in (Model, AsyncModel)):
+    if held is None or any(held is base.capabilities for base in (Model, AsyncModel, SampleModel)):
         return None
     facts = dataclasses.asdict(held)
     return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in facts.items()}
@@ -288,9 +285,10 @@ def _capabilities(part: Any) -> Facts | None:
 
 def argument_facts(cls: type) -> list[Facts]:
     """The constructor's arguments: name, type, default, and what the docstring says of each."""
-    docs = {**argument_docs(cls.__doc__ or ""), **argument_docs(cls.__init__.__doc__ or "")}
+    constructor = next(vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    docs = {**argument_docs(cls.__doc__ or ""), **argument_docs(constructor.__doc__ or "")}
     try:
-        hints = get_type_hints(cls.__init__)
+        hints = get_type_hints(constructor)
     except (NameError, TypeError):
         hints = {}
     return [

@@ -51,9 +51,11 @@ def command(
 ) -> None:
     """Write a run's samples to a file, a row a sample.
 
-    RUN is a run's id, the beginning of one, or `latest` (the default). The columns: run, model, task, variant, protocol,
-    position and id; what was asked; the answer and the absolute path of its sound; outcome, score and error;
-    transcript, quality and verdicts; tokens, cost and seconds. Nested values are JSON text in CSV and Parquet.
+    RUN is a run's id, the beginning of one, or `latest` (the default).
+
+    The columns: run, model, task, variant, protocol, position and id; what was asked; the answer and the absolute
+    path of its sound; outcome, score and error; transcript, quality and verdicts; tokens, cost and seconds. Nested
+    values are JSON text in CSV and Parquet.
 
     `fac-eval run -m replay:FILE` scores such a file again.
     """

@@ -37,27 +37,36 @@ def command(kind: str | None, as_json: bool) -> None:
 
 def _tasks(broken: list[dict[str, str]]) -> dict[str, Any]:
     from fac_eval import registry
+
+    found: dict[str, list[Any]] = {"benchmarks": [], "tasks": [], "groups": []}
+    for name, plugin in _loaded("task", broken):
+        package = registry.package_of("task", name)
+        try:
+            listed = _task_plugin(plugin, package)
+        except Exception as error:  # noqa: BLE001 (one plugin, whatever is wrong with it, must not end the list)
+            reason = f"the task {name!r} of package {package} cannot be listed: {type(error).__name__}: {error}"
+            broken.append({"kind": "task", "name": name, "package": package, "reason": reason})
+            continue
+        for key, entries in listed.items():
+            found[key] += entries
+    return found
+
+
+def _task_plugin(plugin: Any, package: str) -> dict[str, list[Any]]:
     from fac_eval.cli.describe import benchmark_facts, brief_facts
     from fac_eval.resolve import task_classes
     from fac_eval.task import Benchmark, Group
 
-    benchmarks, tasks, groups = [], [], []
-    for name, plugin in _loaded("task", broken):
-        package = registry.package_of("task", name)
-        if isinstance(plugin, Benchmark):
-            facts = benchmark_facts(plugin)
-            members = [{**task, "benchmark": name, "package": package} for task in facts["tasks"]]
-            tasks += members
-            benchmarks.append({**facts, "tasks": [task["name"] for task in members]})
-        elif isinstance(plugin, Group):
-            members_ = list(plugin.members)
-            groups.append({"name": name, "title": plugin.title, "members": members_, "package": package})
-        elif task_classes(plugin):
-            tasks.append({**brief_facts(plugin), "benchmark": None, "package": package})
-        else:
-            reason = f"it is a {type(plugin).__name__}, and must be a Task subclass, a Benchmark or a Group"
-            broken.append({"kind": "task", "name": name, "package": package, "reason": reason})
-    return {"benchmarks": benchmarks, "tasks": tasks, "groups": groups}
+    if isinstance(plugin, Benchmark):
+        facts = benchmark_facts(plugin)
+        members = [{**task, "benchmark": plugin.name, "package": package} for task in facts["tasks"]]
+        return {"benchmarks": [{**facts, "tasks": [task["name"] for task in members]}], "tasks": members}
+    if isinstance(plugin, Group):
+        held = {"name": plugin.name, "title": plugin.title, "members": list(plugin.members)}
+        return {"groups": [{**held, "package": package}]}
+    if not task_classes(plugin):
+        raise TypeError(f"it is a {type(plugin).__name__}, and must be a Task subclass, a Benchmark or a Group")
+    return {"tasks": [{**brief_facts(plugin), "benchmark": None, "package": package}]}
 
 
 def _parts(plural: str, broken: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -92,8 +101,7 @@ def _sections(found: dict[str, Any], *, headed: bool) -> Iterator[str]:
     from fac_eval.engine.table import text_table
 
     if "tasks" in found:
-        header = ("task", "title", "needs", "sample data", "package")
-        yield text_table(header, _task_rows(found))
+        yield text_table(("task", "title", "needs", "sample data", "package"), _task_rows(found))
     for plural in KINDS[1:]:
         if plural in found:
             rows = [

@@ -164,14 +164,14 @@ def _prompt(sample: Mapping[str, Any]) -> str | None:
 def format_of(out: str, given: Format | None = None) -> Format:
     """The format to write: the one asked for, or the one that the file's name says."""
     known: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl"}
-    format = given or known.get(Path(out).suffix.lower())
-    if format is None:
+    chosen = given or known.get(Path(out).suffix.lower())
+    if chosen is None:
         raise UsageError(
             f"cannot tell the format of {out!r} from its name.", remedy="Name it: --to parquet, csv or jsonl."
         )
-    if format == "parquet" and out == STANDARD_OUTPUT:
+    if chosen == "parquet" and out == STANDARD_OUTPUT:
         raise UsageError("Parquet cannot be written to standard output.", remedy="Give --out a file.")
-    return format
+    return chosen
 
 
 def write_rows(rows: Iterable[Row], out: str, format: Format) -> int:
@@ -236,8 +236,9 @@ def _write_jsonl(rows: Iterable[Row], file: BinaryIO) -> int:
 
     encode = msgspec.json.Encoder().encode
     written = 0
-    for written, row in enumerate(rows, 1):
+    for row in rows:
         file.write(encode(row) + b"\n")
+        written += 1
     return written
 
 
@@ -250,8 +251,9 @@ def _write_csv(rows: Iterable[Row], file: BinaryIO) -> int:
     try:
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
-        for written, row in enumerate(rows, 1):
+        for row in rows:
             writer.writerow(_flat(row))
+            written += 1
     finally:
         text.detach()
     return written

@@ -81,7 +81,7 @@ class ISTFTConfig:
     hop_len: int = 4
 
     def __post_init__(self) -> None:
-        good = self.hop_len > 0 and self.n_fft % (2 * self.hop_len) == 0
+        good = self.hop_len > 0 and self.n_fft > 0 and self.n_fft % (2 * self.hop_len) == 0
         _expect(good, f"hift.istft_params: {self.n_fft} is no multiple of twice the hop {self.hop_len}")
 
 

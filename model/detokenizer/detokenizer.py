@@ -12,7 +12,7 @@ from torch import Tensor
 from fac_eval.errors import MissingResource, UsageError
 
 from .config import DetokenizerConfig, read_config
-from .driver import Engine, Limits, Segment, speak_all, split_segments
+from .driver import Budget, Engine, Segment, speak_all, split_segments
 from .loading import DEFAULT_SPEAKER, load_flow, load_hift, load_speakers, speaker_vector, weights_file
 from .noise import SourceNoise, flow_noise
 from .stream import SpeechStream, StreamSettings
@@ -25,8 +25,9 @@ Speaker = str | Tensor
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 # A GPU is full with minutes of speech at once. A CPU is with seconds, and more only falls out of its cache.
-_ON_CPU = Limits(rows=8, codes=500, vocoder_codes=250)
-_ON_DEVICE = Limits(rows=32, codes=8 * 750, vocoder_codes=8 * 750)
+# The two networks differ in what one code costs.
+_ON_CPU = ((8, 500), (8, 250))
+_ON_DEVICE = ((32, 8 * 750), (32, 8 * 750))
 
 
 class SpeechDetokenizer:
@@ -51,7 +52,8 @@ class SpeechDetokenizer:
         self._engine = engine
         self._speaker = speaker
         self._speakers = dict(speakers or {})
-        self._limits = _ON_CPU if engine.device.type == "cpu" else _ON_DEVICE
+        limits = _ON_CPU if engine.device.type == "cpu" else _ON_DEVICE
+        self._budgets = (Budget(*limits[0]), Budget(*limits[1]))
 
     @classmethod
     def from_pretrained(
@@ -93,8 +95,8 @@ class SpeechDetokenizer:
         engine = Engine(
             load_flow(folder, config, place, _dtype(dtype, "float32", "bfloat16")),
             load_hift(folder, config, place, _DTYPES[dtype], _dtype(f0_dtype, "float64", "float32")),
-            flow_noise(config.flow.output_size),
-            SourceNoise(config.hift.nb_harmonics + 1),
+            flow_noise(config.flow.output_size).to(place),
+            SourceNoise(config.hift.nb_harmonics + 1, device=place),
         )
         files = [describe_file(weights_file(folder, part)) for part in ("flow", "hift")]
         return cls(engine, config, vector, speakers=voices, files=files)
@@ -139,7 +141,7 @@ class SpeechDetokenizer:
                 segments.append(Segment(part, vector))
                 owners.append(number)
         pieces: list[list[Tensor]] = [[] for _ in utterances]
-        for owner, wave in zip(owners, speak_all(self._engine, segments, self._limits), strict=True):
+        for owner, wave in zip(owners, speak_all(self._engine, segments, *self._budgets), strict=True):
             pieces[owner].append(wave.cpu())
         return [torch.cat(waves) if waves else torch.zeros(0) for waves in pieces]
 

@@ -47,13 +47,12 @@ class Segment:
     embedding: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What goes through a network at once: rows, and codes in them, padding included."""
+@dataclass(slots=True)
+class Budget:
+    """What goes through a network at once, in rows and in codes with their padding; less once memory ran out."""
 
     rows: int
     codes: int
-    vocoder_codes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +98,15 @@ def token2wav(engine: Engine, segment: Segment, hop: int = SEGMENT, ahead: int =
     """
     if not segment.codes:
         raise DataError("there are no speech codes to speak")
-    state = VocoderState(engine)
-    pieces = []
-    for call in plan_calls(len(segment.codes), hop, ahead):
-        given = segment.codes[: call.codes]
-        mel = engine.flow([given], segment.embedding, engine.flow_noise, finalize=call.finalize)[0]
-        new = mel[:, engine.flow.config.token_mel_ratio * call.offset :]
-        pieces.append(state.speak(new, finalize=call.finalize))
-    return pieces
+    vocoder = VocoderState(engine)
+    return [speak_call(engine, vocoder, segment, call) for call in plan_calls(len(segment.codes), hop, ahead)]
+
+
+def speak_call(engine: Engine, vocoder: VocoderState, segment: Segment, call: Call) -> Tensor:
+    """The samples that one pass adds: the flow sees all codes up to the pass's end, the vocoder what is new."""
+    codes = segment.codes[: call.codes]
+    mel = engine.flow([codes], segment.embedding, engine.flow_noise, finalize=call.finalize)[0]
+    return vocoder.speak(mel[:, engine.flow.config.token_mel_ratio * call.offset :], finalize=call.finalize)
 
 
 class VocoderState:
@@ -182,32 +182,17 @@ class VocoderState:
         self._first += dropped
 
 
-def plan_batches(lengths: Sequence[int], rows: int, limit: int) -> list[list[int]]:
-    """Group the indices of pieces of like length: at most `rows` each, and `limit` codes with the padding."""
-    batches: list[list[int]] = []
-    widest = 0
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        batch = batches[-1] if batches else []
-        if batch and len(batch) < rows and (len(batch) + 1) * widest <= limit:
-            batch.append(index)
-        else:
-            batches.append([index])
-            widest = lengths[index]
-    return batches
+def speak_all(
+    engine: Engine, segments: Sequence[Segment], flow_budget: Budget, vocoder_budget: Budget
+) -> list[Tensor]:
+    """The waveform `[samples]` of each segment, many at once; those of like length go together.
 
-
-def speak_all(engine: Engine, segments: Sequence[Segment], limits: Limits) -> list[Tensor]:
-    """The waveform `[samples]` of each segment, many at once; pieces of like length go together."""
-    mels = _in_batches(
-        partial(_mels, engine),
-        segments,
-        [len(segment.codes) for segment in segments],
-        limits.rows,
-        limits.codes,
-    )
-    ratio = engine.flow.config.token_mel_ratio
-    frames = [mel.shape[1] for mel in mels]
-    return _in_batches(partial(_waves, engine), mels, frames, limits.rows, limits.vocoder_codes * ratio)
+    Raises:
+        ModelOutOfMemory: A single segment does not fit.
+    """
+    codes = [len(segment.codes) for segment in segments]
+    mels = _in_batches(partial(_mels, engine), segments, codes, flow_budget)
+    return _in_batches(partial(_waves, engine), mels, codes, vocoder_budget)
 
 
 def _mels(engine: Engine, segments: Sequence[Segment]) -> list[Tensor]:
@@ -228,28 +213,25 @@ def _waves(engine: Engine, mels: Sequence[Tensor]) -> list[Tensor]:
 def _in_batches(
     make: Callable[[Sequence[_Piece]], list[Tensor]],
     pieces: Sequence[_Piece],
-    lengths: Sequence[int],
-    rows: int,
-    limit: int,
+    codes: Sequence[int],
+    budget: Budget,
 ) -> list[Tensor]:
-    """What `make` returns for each piece, called with batches of like length."""
+    """What `make` returns for each piece. Where memory runs out, the budget shrinks for good and the work goes on."""
     results: dict[int, Tensor] = {}
-    for batch in plan_batches(lengths, rows, limit):
-        results.update(zip(batch, _halving(make, [pieces[index] for index in batch]), strict=True))
+    waiting = sorted(range(len(pieces)), key=lambda index: -codes[index])
+    while waiting:
+        count = min(budget.rows, len(waiting), max(1, budget.codes // codes[waiting[0]]))
+        batch = waiting[:count]
+        try:
+            made = make([pieces[index] for index in batch])
+        except torch.OutOfMemoryError as error:
+            if count == 1:
+                raise ModelOutOfMemory(
+                    f"the detokenizer ran out of memory on a single segment: {error}"
+                ) from error
+            budget.rows = count // 2
+            _log.warning("out of memory with %d segments at once: going on with %d", count, budget.rows)
+            continue
+        results.update(zip(batch, made, strict=True))
+        del waiting[:count]
     return [results[index] for index in range(len(pieces))]
-
-
-def _halving(make: Callable[[Sequence[_Piece]], list[Tensor]], pieces: Sequence[_Piece]) -> list[Tensor]:
-    """`make` all at once, or in halves where the device's memory does not suffice."""
-    try:
-        return make(pieces)
-    except torch.OutOfMemoryError as error:
-        if len(pieces) == 1:
-            raise ModelOutOfMemory(
-                f"the detokenizer ran out of memory on a single segment: {error}"
-            ) from error
-        _log.warning("out of memory with %d segments at once: going on with half as many", len(pieces))
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    middle = len(pieces) // 2
-    return _halving(make, pieces[:middle]) + _halving(make, pieces[middle:])

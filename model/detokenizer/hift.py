@@ -317,54 +317,45 @@ def _phase_taps(kernel: int, rate: int, device: torch.device) -> Tensor:
         return taps.to(device)
 
 
-@lru_cache(maxsize=32)
-def _bases(n_fft: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Windowed Fourier bases, forth `[bins, 1, n_fft]` and back `[bins, 1, n_fft]`, and the squared window."""
-    with torch.inference_mode(False):
-        half = n_fft // 2 + 1
-        time = torch.arange(n_fft, dtype=torch.float64)
-        window = torch.hann_window(n_fft, dtype=torch.float64)
-        angles = 2 * math.pi / n_fft * torch.arange(half)[:, None] * time
-        forth = torch.cat([angles.cos(), -angles.sin()]) * window
-        # All bins but the first and the last stand for two; those two have no imaginary part.
-        twice = torch.full((half, 1), 2.0, dtype=torch.float64)
-        twice[0] = twice[-1] = 1.0
-        sines = -angles.sin() * twice
-        sines[0] = sines[-1] = 0.0
-        back = torch.cat([angles.cos() * twice, sines]) * window / n_fft
-        return (
-            forth[:, None].float().to(device),
-            back[:, None].float().to(device),
-            (window**2)[None, None].float().to(device),
-        )
-
-
 def _stft(source: Tensor, config: HiFTConfig, frames: Sequence[int] | None) -> Tensor:
     """Real parts, then imaginary ones, `[rows, n_fft + 2, columns]`; each row is mirrored at its own end."""
     n_fft, hop = config.istft_params.n_fft, config.istft_params.hop_len
     half = n_fft // 2
-    padded = F.pad(source, (half, half), mode="reflect")
+    padded = F.pad(source, (half, half), mode="reflect")[:, 0]
     for row, count in enumerate(frames or ()):
         end = half + count * config.samples_per_frame
-        padded[row, :, end : end + half] = padded[row, :, end - 1 - half : end - 1].flip(-1)
-    return F.conv1d(padded, _bases(n_fft, source.device)[0], stride=hop)
+        padded[row, end : end + half] = padded[row, end - 1 - half : end - 1].flip(-1)
+    window = torch.hann_window(n_fft, device=source.device)
+    bins = torch.fft.rfft(padded.unfold(-1, n_fft, hop) * window)
+    return torch.cat([bins.real, bins.imag], dim=-1).mT
 
 
 def _istft(head: Tensor, config: HiFTConfig, columns: Sequence[int] | None) -> Tensor:
-    """The waveform of log magnitudes and phase angles, `[rows, (columns - 1) * hop]`."""
+    """The waveform of log magnitudes and phase angles, `[rows, (columns - 1) * hop]`; each row ends at its own end."""
     n_fft, hop = config.istft_params.n_fft, config.istft_params.hop_len
     bins = n_fft // 2 + 1
     magnitude = head[:, :bins].exp().clamp_(max=_MAGNITUDE_LIMIT)
     angle = head[:, bins:].sin()
-    spectrum = torch.cat([magnitude * angle.cos(), magnitude * angle.sin()], dim=1)
-    there = spectrum.new_ones(1, 1, spectrum.shape[-1])
+    window = torch.hann_window(n_fft, device=head.device)
+    pieces = (
+        torch.fft.irfft(torch.complex(magnitude * angle.cos(), magnitude * angle.sin()).mT, n_fft) * window
+    )
+    weights = (window**2).expand(1, head.shape[-1], -1)
     if columns is not None:
         ends = torch.tensor(columns, device=head.device)
-        there = (torch.arange(spectrum.shape[-1], device=head.device) < ends[:, None])[:, None].float()
-        spectrum *= there
-    _, back, squares = _bases(n_fft, head.device)
-    wave = F.conv_transpose1d(spectrum, back, stride=hop)
-    weight = F.conv_transpose1d(there, squares, stride=hop)
-    inside = slice(n_fft // 2, n_fft // 2 + (spectrum.shape[-1] - 1) * hop)
-    # Padding weighs nothing and is silent: it stays silent.
-    return wave[:, 0, inside] / weight[:, 0, inside].clamp_min(1e-11)
+        there = (torch.arange(head.shape[-1], device=head.device) < ends[:, None])[..., None]
+        pieces, weights = pieces * there, weights * there
+    # What no piece covers weighs nothing and stays silent.
+    wave = _overlapped(pieces, hop) / _overlapped(weights, hop).clamp_min(1e-11)
+    return wave[:, n_fft // 2 : n_fft // 2 + (head.shape[-1] - 1) * hop]
+
+
+def _overlapped(pieces: Tensor, hop: int) -> Tensor:
+    """Add up pieces `[rows, pieces, length]`, each `hop` later than the one before."""
+    rows, count, length = pieces.shape
+    shifts = length // hop
+    parts = pieces.unflatten(-1, (shifts, hop))
+    total = pieces.new_zeros(rows, count + shifts - 1, hop)
+    for shift in range(shifts):
+        total[:, shift : shift + count] += parts[:, :, shift]
+    return total.flatten(1)

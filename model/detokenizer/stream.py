@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fac_eval.errors import UsageError
 
-from .driver import Engine, VocoderState
+from .driver import Call, Engine, Segment, VocoderState, speak_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,9 @@ _DROPPED_TAIL = 4
 
 class SpeechStream:
     """One utterance in the making. Made by `SpeechDetokenizer.open_stream`; belongs to one thread."""
+
+    last_call: Call | None = None
+    """The pass that made the last chunk."""
 
     def __init__(self, engine: Engine, embedding: Tensor, settings: StreamSettings) -> None:
         self._engine, self._embedding, self._settings = engine, embedding, settings
@@ -83,9 +86,9 @@ class SpeechStream:
         return [self._speak(finalize=True)] if len(self._codes) > self._offset + dropped else []
 
     def _speak(self, *, finalize: bool) -> Tensor:
-        mel = self._engine.flow([self._codes], self._embedding, self._engine.flow_noise, finalize=finalize)[0]
-        new = mel[:, self._engine.flow.config.token_mel_ratio * self._offset :]
-        return self._vocoder.speak(new, finalize=finalize).cpu()
+        self.last_call = Call(len(self._codes), self._offset, finalize)
+        segment = Segment(self._codes, self._embedding)
+        return speak_call(self._engine, self._vocoder, segment, self.last_call).cpu()
 
     def _chunk(self) -> Tensor:
         chunk = self._speak(finalize=False)

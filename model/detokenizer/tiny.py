@@ -62,7 +62,10 @@ def _hift_state(config: DetokenizerConfig, seed: int) -> dict[str, Tensor]:
             state[key] = state[key].abs() + 0.5
     # A voice's pitch, so that the source is voiced.
     state["f0_predictor.classifier.bias"].fill_(_PITCH)
-    state["f0_predictor.classifier.weight"] *= _PITCH / 4
+    state["f0_predictor.classifier.weight"] *= _PITCH / 16
+    # Magnitudes far below the limiter, so that differences are heard.
+    state["conv_post.weight"] *= 0.2
+    state["conv_post.bias"][: len(state["conv_post.bias"]) // 2] -= 2.0
     return _with_weight_norm(hift, state)
 
 

@@ -17,7 +17,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+
+from tests.support.chat_server import Answer, ChatServer
+from tests.support.example_plugin import ROOT, environment
+
+ENDPOINT = "http://localhost:8000/v1"
+"""Where the pages say that an endpoint is."""
+ENDPOINT_ANSWER = "Paris"
 
 _BLOCK = re.compile(
     r"^<!-- (?P<role>run|file|output)(?:: (?P<detail>[^\n]+?))? -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$",
@@ -28,7 +36,7 @@ _DETAILS = {
     "file": re.compile(r"[\w./-]+"),
     "output": re.compile(r"part|varies"),
 }
-_MARK = re.compile(r"^<!--(?! (?:run|file|output)\b)?.*-->$", re.MULTILINE)
+_MARK = re.compile(r"^<!--.*-->$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,11 @@ class Printed:
     exit_code: int
     text: str
     shown: tuple[Block, ...]
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
 def blocks_of(page: str) -> list[Block]:
@@ -80,22 +93,27 @@ def code_block(page: str, language: str, beginning: str) -> str:
     return found
 
 
-def run_page(page: str, folder: Path, environment: Mapping[str, str]) -> Iterator[Printed]:
-    """Write the page's files and run its blocks in order, in `folder`."""
-    blocks = blocks_of(page)
-    for position, block in enumerate(blocks):
-        if block.role == "file":
-            path = folder / block.detail
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, "utf-8")
-        if block.role == "run":
-            shown = []
-            for later in blocks[position + 1 :]:
-                if later.role != "output":
-                    break
-                shown.append(later)
-            code, printed = _run(block, folder, environment)
-            yield Printed(block, code, printed, tuple(shown))
+def run_page(page: Path, folder: Path, site: Path) -> Iterator[Printed]:
+    """Write the page's files and run its blocks in order, in `folder`, with the packages in `site` installed.
+
+    The repository's folders lie there too, and an endpoint that answers `ENDPOINT_ANSWER` stands in for the one
+    at `ENDPOINT`.
+    """
+    for name in ("examples", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    blocks = blocks_of(page.read_text("utf-8"))
+    with ChatServer(models=("my-model",)) as server:
+        server.answer = Answer(ENDPOINT_ANSWER, usage={"prompt_tokens": 24, "completion_tokens": 2})
+        for position, block in enumerate(blocks):
+            text = block.text.replace(ENDPOINT, server.base_url)
+            if block.role == "file":
+                path = folder / block.detail
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, "utf-8")
+            if block.role == "run":
+                shown = takewhile(lambda later: later.role == "output", blocks[position + 1 :])
+                code, printed = _run(block.language, text, folder, environment(folder, site=site))
+                yield Printed(block, code, printed.replace(server.base_url, ENDPOINT), tuple(shown))
 
 
 def wanted_exit(block: Block) -> int:
@@ -118,17 +136,17 @@ def holds_part(text: str, part: str) -> bool:
     return True
 
 
-def _run(block: Block, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    if block.language == "python":
-        command = [sys.executable, "-c", block.text]
+def _run(language: str, text: str, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+    if language == "python":
+        command = [sys.executable, "-c", text]
     else:
-        # The function stands in for the installed command, so that a checkout will do.
-        call = f'fac-eval() {{ "{sys.executable}" -m fac_eval "$@"; }}\nset -e\n'
-        command = ["bash", "-c", call + block.text]
+        # The functions stand in for an activated environment.
+        call = f'python() {{ "{sys.executable}" "$@"; }}\nfac-eval() {{ python -m fac_eval "$@"; }}\nset -e\n'
+        command = ["bash", "-c", call + text]
     done = subprocess.run(
         command,
         cwd=folder,
-        env=dict(environment),
+        env=dict(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,0 +1,238 @@
+"""Tool calls against BFCL answers, each a list of allowed values per parameter (Speech-BFCL, SmartInteract).
+
+The rules and labels are those of Fun-Audio-Chat evaluate/SpeechFCEval/utils/compute_metrics_bfcl.py. Nothing is
+made milder or stricter: values are compared by Python class and equality as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fac_eval.metrics.toolcall_check import (
+    CORRECT,
+    DECODER_FAILED,
+    CallCheck,
+    Fault,
+    Malformed,
+    fold,
+    fold_texts,
+    guarded,
+    read_item,
+    shown,
+)
+from fac_eval.metrics.toolcall_parse import DecodedCall
+
+_CLASSES: Mapping[str, type] = {
+    "string": str,
+    "any": str,
+    "integer": int,
+    "number": int,
+    "float": float,
+    "boolean": bool,
+    "array": list,
+    "tuple": list,
+    "dict": dict,
+    "object": dict,
+}
+_OPTIONAL = ""
+"""Among the allowed values, the mark of a parameter that may be left out."""
+
+
+def check_bfcl(
+    record: Mapping[str, Any],
+    *,
+    category: str = "multiple",
+    model_name: str = "",
+    malformed: Malformed = "count_wrong",
+) -> CallCheck:
+    """Check a record's reply, `predict`, against its `ground_truth`.
+
+    Args:
+        record: `function` and `ground_truth`, each as JSON text or decoded, and `predict`.
+        category: with `parallel` in it, calls may come in any order; with `multiple`, the first call is
+            compared with the first answer; otherwise there must be exactly one call, to the first tool.
+        model_name: where it contains `gpt-4o`, dots in expected function names become underscores.
+        malformed: what happens with a record that stops the official scorer.
+
+    Raises:
+        ScorerError: the record is malformed, and `malformed` is `raise`.
+    """
+    return guarded(lambda: _check(record, category, model_name), malformed)
+
+
+def _check(record: Mapping[str, Any], category: str, model_name: str) -> CallCheck:
+    item = read_item(record)
+    calls, answers, decoded = item.decoded.calls, item.answers, item.decoded
+    if decoded.failure is not None:
+        return CallCheck(DECODER_FAILED, decoded.failure, decoded)
+    if "parallel" in category:
+        fault = _parallel_fault(item.tools, calls, answers, model_name)
+    elif "multiple" in category:
+        fault = _multiple_fault(item.tools, calls, answers, model_name)
+    elif len(calls) != 1:
+        fault = Fault("simple_function_checker:wrong_count", f"{len(calls)} calls where 1 is expected")
+    else:
+        fault = _call_fault(item.tools[0], calls[0], answers[0], model_name)
+    if fault is None:
+        return CallCheck(CORRECT, decoded=decoded)
+    return CallCheck(fault.label, fault.message, decoded)
+
+
+def _multiple_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
+    if len(calls) != len(answers):
+        message = f"{len(calls)} calls where {len(answers)} are expected"
+        return Fault("multiple_function_checker:wrong_count", message)
+    return _call_fault(_tool_of(tools, answers[0]), calls[0], answers[0], model_name)
+
+
+def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
+    label = "parallel_function_checker_no_order"
+    if len(calls) != len(answers):
+        return Fault(f"{label}:wrong_count", f"{len(calls)} calls where {len(answers)} are expected")
+    unused = list(calls)
+    for index in range(len(answers)):
+        tool = _tool_of(tools, answers[index])
+        tried = []
+        for place, call in enumerate(unused):
+            fault = _call_fault(tool, call, answers[index], model_name)
+            if fault is None:
+                # Greedy, as the official scorer: the first call that fits is used up, without second thoughts.
+                del unused[place]
+                break
+            tried.append(f"{call.name}: {fault.message}")
+        else:
+            return Fault(f"{label}:cannot_find_match", f"no call fits answer {index + 1}: {'; '.join(tried)}")
+    return None
+
+
+def _tool_of(tools: Any, answer: Mapping[str, Any]) -> Any:
+    """The first tool with the answer's function name; None, which stops the check, if there is none."""
+    name = list(answer)[0]  # noqa: RUF015 - an answer without a function is an IndexError
+    if not isinstance(tools, list):
+        return tools
+    return next((tool for tool in tools if tool["name"] == name), None)
+
+
+def _call_fault(tool: Any, call: DecodedCall, answer: Mapping[str, Any], model_name: str) -> Fault | None:
+    expected = list(answer.values())[0]  # noqa: RUF015
+    name = tool["name"]
+    properties, required = tool["parameters"]["properties"], tool["parameters"]["required"]
+    if "gpt-4o" in model_name:
+        name = name.replace(".", "_")
+    label = "simple_function_checker"
+    if call.name != name:
+        return Fault(f"{label}:wrong_func_name", f"{call.name!r} is called instead of {name!r}")
+    for parameter in required:
+        if parameter not in call.arguments:
+            return Fault(f"{label}:missing_required", f"the required parameter {parameter!r} is missing")
+    for parameter, value in call.arguments.items():
+        if parameter not in properties or parameter not in expected:
+            return Fault(f"{label}:unexpected_param", f"the parameter {parameter!r} is not expected")
+        fault = _argument_fault(parameter, value, properties[parameter], expected[parameter])
+        if fault is not None:
+            return fault
+    for parameter in expected:
+        if parameter not in call.arguments and _OPTIONAL not in expected[parameter]:
+            return Fault(f"{label}:missing_optional", f"{parameter!r} may not be left out here")
+    return None
+
+
+def _argument_fault(parameter: str, value: Any, schema: Mapping[str, Any], allowed: Any) -> Fault | None:
+    declared = schema["type"]
+    if declared == "object":
+        return None  # upstream checks nothing about such an argument, not even that it is an object
+    wanted = _CLASSES[declared]
+    item_class = _CLASSES[schema["items"]["type"]] if declared in ("array", "tuple") else None
+    if declared == "float" and type(value) is int:
+        value = float(value)
+    first = _first_class(allowed)
+    fault = _type_fault(parameter, value, wanted, item_class, allowed)
+    if fault is not None:
+        return fault
+    if first not in (None, wanted) or wanted not in (str, dict, list):
+        return _value_fault("others", parameter, value, allowed) if value not in allowed else None
+    if wanted is str:
+        texts = [entry for entry in allowed if isinstance(entry, str)]
+        right = fold(value) in fold_texts(texts)
+        return None if right else _value_fault("string", parameter, value, allowed)
+    if wanted is dict:
+        return _dict_fault(parameter, value, allowed)
+    if item_class is dict:
+        return _dict_list_fault(parameter, value, allowed)
+    right = fold_texts(value) in [fold_texts(entry) for entry in allowed]
+    return None if right else _value_fault("list/tuple", parameter, value, allowed)
+
+
+def _first_class(allowed: Any) -> type | None:
+    """The class of the first allowed value that is no optional mark."""
+    return next((type(entry) for entry in allowed if entry != _OPTIONAL), None)
+
+
+def _type_fault(
+    parameter: str, value: Any, wanted: type, item_class: type | None, allowed: Any
+) -> Fault | None:
+    first = _first_class(allowed)
+    if type(value) is not wanted:
+        if first is not None and type(value) is first:
+            return None
+        message = f"{parameter!r} is {shown(value)}, a {type(value).__name__}, not a {wanted.__name__}"
+        return Fault("type_error:simple", message)
+    if item_class is None:
+        return None
+    for entry in allowed:
+        if not isinstance(entry, list):
+            return None
+        classes = (item_class, _first_class(entry))
+        if all(type(element) in classes for element in value):
+            return None
+    label = "type_error:nested" if type(value) is first else "type_error:simple"
+    return Fault(label, f"{parameter!r} is {shown(value)}, whose elements are not all {item_class.__name__}")
+
+
+def _dict_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
+    fault: Fault | None = Fault("dict_checker:unclear", f"{parameter!r} has no allowed value")
+    for alternative in allowed:
+        if alternative == _OPTIONAL:
+            continue
+        fault = _alternative_fault(parameter, value, alternative)
+        if fault is None:
+            return None
+    return fault
+
+
+def _alternative_fault(parameter: str, value: Any, alternative: Any) -> Fault | None:
+    fault = None
+    for key, found in value.items():
+        if key not in alternative:
+            fault = Fault("value_error:dict_key", f"{parameter!r} has the unexpected key {key!r}")
+            break
+        folded = fold(found) if isinstance(found, str) else found
+        if folded not in fold_texts(alternative[key]):
+            fault = _value_fault("dict_value", f"{parameter}.{key}", found, alternative[key])
+            break
+    # A key that is missing is reported rather than one that is wrong, as upstream does.
+    for key, entries in alternative.items():
+        if key not in value and _OPTIONAL not in entries:
+            return Fault("value_error:dict_key", f"{parameter!r} lacks the key {key!r}")
+    return fault
+
+
+def _dict_list_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
+    fault: Fault | None = Fault("list_dict_checker:unclear", f"{parameter!r} has no allowed value")
+    for alternative in allowed:
+        if len(value) != len(alternative):  # the optional mark has length 0
+            message = f"{parameter!r} has {len(value)} rows where {len(alternative)} are expected"
+            fault = Fault("value_error:list_dict_count", message)
+            continue
+        for row, expected in zip(value, alternative, strict=True):
+            fault = _dict_fault(parameter, row, [expected])
+            if fault is not None:
+                break
+        else:
+            return None
+    return fault
+
+
+def _value_fault(rule: str, parameter: str, value: Any, allowed: Any) -> Fault:
+    return Fault(f"value_error:{rule}", f"{parameter!r} is {shown(value)}, not one of {shown(allowed)}")

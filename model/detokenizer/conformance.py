@@ -1,0 +1,313 @@
+"""Compares the detokenizer with recorded tensors of the reference: every case, tensor and number of a folder.
+
+The folder holds `index.json` (header, sizes, cases), `flow.safetensors` and `hift.safetensors` (weights),
+`inputs.safetensors`, `*_cases.safetensors` (tensors named `<case>/<name>`) and `segments.json`. Sizes, weights, inputs,
+tolerances and the formula of the source noise are read from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fac_eval.conformance import CannotRunError, Case
+from fac_eval.errors import AssetError, DataError
+
+from ._trace import traced
+from .config import DetokenizerConfig
+from .driver import Engine, Segment, plan_calls, split_segments, token2wav
+from .flow import Flow, schedule
+from .hift import HiFT
+from .loading import load_flow, load_hift
+from .noise import SourceNoise, flow_noise
+from .stream import SpeechStream, StreamSettings
+from .tensor_files import read_tensors
+
+_EDGE = 600
+_NORMAL_DRAWS = 1e-5
+"""Normal values may differ in the last bit between kinds of CPU."""
+
+_NOISE_FORMULA = re.compile(r"\(\((\d+)\*t\+h\)\*(\d+)\+(\d+) mod 2\*\*(\d+)\)/2\*\*(\d+)")
+_ON_CPU = torch.device("cpu")
+
+
+def cases(path: Path) -> Iterator[Case]:
+    """The cases of a golden folder, given as the folder or as the `index.json` in it."""
+    golden = GoldenDetokenizer(path if path.is_dir() else path.parent)
+    yield Case("schedule", "noise: times of the sampler's steps", golden.check_schedule)
+    yield Case("rand_noise", "noise: where the flow starts", golden.check_flow_noise)
+    yield Case("sine_waves", "noise: of the vocoder's source", golden.check_source_noise)
+    for entry in golden.segments:
+        yield Case(
+            f"segments_{entry['n']}", "segments: official splitter", partial(golden.check_segments, entry)
+        )
+    for entry in golden.index["cases"]:
+        label = f"{entry['stage']}: {entry.get('case', '')}"
+        yield Case(entry["id"], label, partial(golden.check_case, entry))
+    yield Case("tensors", "completeness: every recorded tensor belongs to a case", golden.check_owners)
+
+
+class GoldenDetokenizer:
+    """A golden folder with the networks that its weights make."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.index = self._json("index.json")
+        self.segments = self._json("segments.json")
+        self.tolerance: Mapping[str, Any] = self.index["header"]["tolerance"]
+        self.config = DetokenizerConfig.from_dict(self.index["config"])
+        self._hifts: dict[str, HiFT] = {}
+
+    def check_schedule(self) -> list[str]:
+        """The ends of the sampler's steps."""
+        wanted = torch.tensor(self.index["header"]["t_span"])
+        times, lengths = schedule(len(wanted) - 1)
+        found = torch.cat([times, times[-1:] + lengths[-1]])
+        return _apart("t_span", found, wanted, self.tolerance["t_steps"])
+
+    def check_flow_noise(self) -> list[str]:
+        """The published noise against what the recipe draws here."""
+        noise, given = flow_noise(self.config.flow.output_size), self.inputs["rand_noise"]
+        official = self.index["header"]["official_noise"]["rand_noise"]
+        head, tail = torch.tensor(official["head_0_0"]), torch.tensor(official["tail_0_79"])
+        found = _unequal("shape", list(noise.shape), official["shape"])
+        found += _apart("inputs", noise[..., : given.shape[-1]], given, _NORMAL_DRAWS)
+        found += _apart("head", noise[0, 0, : len(head)], head, _NORMAL_DRAWS)
+        return found + _apart("tail", noise[0, 79, -len(tail) :], tail, _NORMAL_DRAWS)
+
+    def check_source_noise(self) -> list[str]:
+        """The published source noise, to the bit, against what the recipe draws here."""
+        official = self.index["header"]["official_noise"]["sine_waves"]
+        _, samples, harmonics = official["shape"]
+        rows = SourceNoise(harmonics).rows(0, samples)
+        found = _apart("first_row", rows[0], torch.tensor(official["first_row"]), 0.0)
+        found += _apart("last_row", rows[-1], torch.tensor(official["last_row"]), 0.0)
+        digest = hashlib.sha256(rows.numpy().astype("<f4", copy=False).data).hexdigest()
+        return found + _unequal("sha256", digest, official["sha256_f32le"])
+
+    def check_segments(self, entry: Mapping[str, Any]) -> list[str]:
+        """One length of the splitter's table."""
+        parts = split_segments(range(entry["n"]))
+        found = _unequal("lengths", [len(part) for part in parts], entry["lengths"])
+        return found + _unequal("starts", [part[0] for part in parts], entry["starts"])
+
+    def check_owners(self) -> list[str]:
+        """Tensors that no case of the index claims."""
+        known = {entry["id"] for entry in self.index["cases"]}
+        return [f"{key}: belongs to no case" for key in self.tensors if key.split("/", 1)[0] not in known]
+
+    @torch.inference_mode()
+    def check_case(self, entry: Mapping[str, Any]) -> list[str]:
+        """Run one case and compare all that is recorded of it."""
+        stages: Mapping[str, Callable[[Mapping[str, Any], dict[str, Tensor]], dict[str, Any]]] = {
+            "flow": self._flow_case,
+            "hift": self._hift_case,
+            "e2e": self._e2e_case,
+            "e2e_stream": self._stream_case,
+        }
+        stage = entry["stage"]
+        if stage not in stages:
+            raise CannotRunError(f"the stage {stage!r} is unknown: {', '.join(stages)}")
+        prefix = f"{entry['id']}/"
+        recorded = {
+            key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)
+        }
+        expected = entry["expected"]
+        try:
+            found = stages[stage](entry, recorded)
+        except (CannotRunError, AssetError):
+            raise
+        except Exception as error:
+            if "error" in expected:
+                return []
+            raise error
+        if "error" in expected:
+            return [f"expected an error ({expected['error']}), but there was none"]
+        end_to_end = stage.startswith("e2e")
+        differences = []
+        for name, wanted in recorded.items():
+            if name not in found:
+                differences.append(f"{name}: recorded, but nothing of ours corresponds to it")
+            elif end_to_end:
+                differences += self._apart_end_to_end(name, found[name], wanted)
+            else:
+                differences += _apart(name, found[name], wanted, self._tolerance_of(name))
+        return differences + self._check_numbers(expected, found, end_to_end)
+
+    def _flow_case(self, entry: Mapping[str, Any], recorded: dict[str, Tensor]) -> dict[str, Any]:
+        """Mean, speaker and mel, and every tensor on the way that has been recorded."""
+        given = entry["input"]
+        prompt = recorded.pop("prompt_feat", None)
+        with traced(self.flow, recorded) as trace:
+            mel = self.flow(
+                [given["tokens"]],
+                self.inputs["embedding"],
+                self.inputs["rand_noise"],
+                finalize=given["finalize"],
+                chunk=given["static_chunk_size"] if given["streaming"] else None,
+                prompt_codes=given.get("prompt_tokens", ()),
+                prompt_mel=prompt,
+            )[0]
+        return {**trace, "mel": mel[None]}
+
+    def _hift_case(self, entry: Mapping[str, Any], recorded: dict[str, Tensor]) -> dict[str, Any]:
+        given = entry["input"]
+        if "x" in recorded:  # a probe of one module, named in the description
+            name = entry["case"].split()[0]
+            return {"y": self._hift("float64").get_submodule(name)(recorded.pop("x"))}
+        mel = recorded.pop("mel")
+        noise = self.source_noise.rows(0, mel.shape[-1] * self.config.hift.samples_per_frame)
+        speech = self._hift(given["f0_dtype"])(mel, noise, finalize=given["finalize"])
+        clipped = int((speech.wave.abs() >= self.config.hift.audio_limit).sum())
+        return {**speech._asdict(), "clipped": clipped, "frames": mel.shape[-1]}
+
+    def _e2e_case(self, entry: Mapping[str, Any], recorded: dict[str, Tensor]) -> dict[str, Any]:
+        """The driver over all segments; long waveforms are recorded thinned out, and around the ends of calls."""
+        given = entry["input"]
+        hop, ahead = given["token_hop_len"], given["pre_lookahead_len"]
+        pieces, calls = [], []
+        for codes in split_segments(given["tokens"]) or [[]]:
+            made = token2wav(self.engine, Segment(codes, self.inputs["embedding"]), hop, ahead)
+            for call, piece in zip(plan_calls(len(codes), hop, ahead), made, strict=True):
+                calls.append(_call(call.codes, call.offset, call.finalize, piece))
+            pieces += made
+        wave = torch.cat(pieces)[None]
+        found = {"wave": wave, "calls": calls, "samples": wave.shape[1], "dtype": str(wave.dtype)}
+        if "stride" in entry["expected"]:
+            found |= {
+                "stride": entry["expected"]["stride"],
+                "wave_stride": wave[:, :: entry["expected"]["stride"]],
+            }
+        end = 0
+        for number, piece in enumerate(pieces):
+            end += len(piece)
+            found[f"edge{number}"] = wave[:, max(0, end - _EDGE) : end + _EDGE]
+        return found
+
+    def _stream_case(self, entry: Mapping[str, Any], recorded: dict[str, Tensor]) -> dict[str, Any]:
+        settings = StreamSettings(hop=entry["input"]["hop"], lossless=False)
+        stream = SpeechStream(self.engine, self.inputs["embedding"], settings)
+        found: dict[str, Any] = {"calls": []}
+        for code in (*entry["input"]["tokens"], None):
+            for chunk in stream.finish() if code is None else stream.push([code]):
+                assert stream.last_call is not None
+                call = stream.last_call
+                found[f"chunk{len(found['calls'])}"] = chunk[None]
+                found["calls"].append(_call(call.codes, call.offset, call.finalize, chunk))
+        return found
+
+    def _check_numbers(
+        self, expected: Mapping[str, Any], found: Mapping[str, Any], end_to_end: bool
+    ) -> list[str]:
+        """The numbers in the index: shapes and counts exactly, figures of a tensor as its own tolerance allows."""
+        differences = []
+        for key, wanted in expected.items():
+            name, _, figure = key.rpartition("_")
+            if key == "tensors":
+                continue  # the names of what `recorded` holds
+            if key == "rms":
+                name, figure = "wave", "rms"
+            if figure in _FIGURES and name in found:
+                tolerance = wanted * self.tolerance["e2e_rel_l2"] if end_to_end else self._tolerance_of(name)
+                ours = _FIGURES[figure](found[name])
+                close = ours is wanted is None or (wanted is not None and abs(ours - wanted) <= tolerance)
+                differences += [] if close else [f"{key}: expected {wanted}, got {ours}"]
+            elif figure == "shape" and name in found:
+                differences += _unequal(key, list(found[name].shape), wanted)
+            elif key in found:
+                differences += _unequal(key, found[key], wanted)
+            else:
+                differences.append(f"{key}: recorded, but nothing of ours corresponds to it")
+        return differences
+
+    def _tolerance_of(self, name: str) -> float:
+        if name == "y":
+            return float(self.tolerance["mu"])
+        return float(self.tolerance.get(name, self.tolerance["trace"]))
+
+    def _apart_end_to_end(self, name: str, found: Tensor, wanted: Tensor) -> list[str]:
+        differences = _apart(name, found, wanted, self.tolerance["e2e_max"])
+        if not differences:
+            share = float((found - wanted).norm() / wanted.norm())
+            limit = self.tolerance["e2e_rel_l2"]
+            differences = [] if share <= limit else [f"{name}: relative L2 {share:.3g}, allowed {limit}"]
+        return differences
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.folder / name}: cannot be read as JSON: {error}") from error
+
+    def _hift(self, f0_dtype: str) -> HiFT:
+        if f0_dtype not in self._hifts:
+            exact = {"float64": torch.float64, "float32": torch.float32}[f0_dtype]
+            self._hifts[f0_dtype] = load_hift(self.folder, self.config, _ON_CPU, torch.float32, exact)
+        return self._hifts[f0_dtype]
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """Inputs that all cases share."""
+        return read_tensors(self.folder / "inputs.safetensors")
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """All recorded tensors, `<case>/<name>`."""
+        files = sorted(self.folder.glob("*_cases.safetensors"))
+        return {key: value for path in files for key, value in read_tensors(path).items()}
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The flow with the folder's weights."""
+        return load_flow(self.folder, self.config, _ON_CPU, torch.float32)
+
+    @cached_property
+    def source_noise(self) -> SourceNoise:
+        """Noise by the header's formula, as long as the longest case needs it."""
+        match = _NOISE_FORMULA.search(self.index["header"]["hift_noise"])
+        if match is None:
+            raise CannotRunError("the header's `hift_noise` is no formula that is known")
+        harmonics, factor, offset, bits, scale = map(int, match.groups())
+        longest = max(len(entry["input"].get("tokens", ())) for entry in self.index["cases"])
+        frames = max(entry["input"].get("frames", 0) for entry in self.index["cases"])
+        samples = max(longest * self.config.samples_per_code, frames * self.config.hift.samples_per_frame)
+        numbers = torch.arange(samples * harmonics, dtype=torch.int64)
+        values = ((numbers * factor + offset) % 2**bits).double() / 2**scale
+        return SourceNoise(rows=values.float().view(samples, harmonics))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Both networks with the folder's noise."""
+        return Engine(self.flow, self._hift("float64"), self.inputs["rand_noise"], self.source_noise)
+
+
+def _call(codes: int, offset: int, finalize: bool, piece: Tensor) -> dict[str, Any]:
+    return {"n_tokens": codes, "token_offset": offset, "finalize": finalize, "samples": len(piece)}
+
+
+def _apart(name: str, found: Tensor, wanted: Tensor, tolerance: float) -> list[str]:
+    if found.shape != wanted.shape:
+        return [f"{name}: shape {list(found.shape)}, recorded {list(wanted.shape)}"]
+    apart = float((found - wanted).abs().max()) if found.numel() else 0.0
+    return (
+        [] if apart <= tolerance else [f"{name}: {apart:.3g} apart, allowed {tolerance:g}"]
+    )  # NaN is apart, too
+
+
+def _unequal(name: str, found: Any, wanted: Any) -> list[str]:
+    return [] if found == wanted else [f"{name}: expected {wanted}, got {found}"]
+
+
+_FIGURES: Mapping[str, Callable[[Tensor], float | None]] = {
+    "mean": lambda tensor: float(tensor.mean()),
+    "std": lambda tensor: float(tensor.std()),
+    "rms": lambda tensor: float(tensor.square().mean().sqrt()) if tensor.numel() else None,
+}
