@@ -183,8 +183,8 @@ class FunAudioChatProcessor:
             expanded.append(out)
         return expanded
 
-    def clip_tensors(self, clips: Sequence[Clip]) -> dict[str, torch.Tensor]:
-        """The batch tensors of clips, padded as the reference pads them."""
+    def clip_tensors(self, clips: Sequence[Clip], *, padded: bool = True) -> dict[str, torch.Tensor]:
+        """The batch tensors of clips, padded to the extractor's window as the reference does, or to the longest."""
         size = self.audio_group_size
         width = max(clip.groups(size) for clip in clips) * size
         ids = torch.full((len(clips), width), self.speech_pad_id)
@@ -195,7 +195,7 @@ class FunAudioChatProcessor:
         data = {"speech_ids": ids, "speech_attention_mask": mask}
         mels = [clip.mel for clip in clips if clip.mel is not None]
         if mels:
-            frames = self.mel.frames
+            frames = self.mel.frames if padded else max(mel.columns.shape[1] for mel in mels)
             valid = torch.tensor([mel.columns.shape[1] for mel in mels])
             data["input_features"] = torch.stack([mel.padded(frames) for mel in mels])
             data["feature_attention_mask"] = (torch.arange(frames) < valid[:, None]).to(torch.int32)

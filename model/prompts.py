@@ -1,7 +1,7 @@
 """The text around the audio: the audio template and the system prompts that the authors evaluated with.
 
 Names and wordings are facts of the checkpoint (FunAudioLLM/Fun-Audio-Chat, utils/constant.py): the model was
-trained on them. The two long prompts of that file are loaded from it (see `FunctionCalling` in profiles).
+trained on them. The two long prompts of that file are read from it (see profiles.py).
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import requires
+from functools import partial
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.data.places import cache_root, offline_switch
 from fac_eval.engine.environment import installed
-from fac_eval.errors import FacEvalError
+from fac_eval.errors import FacEvalError, MissingExtra, MissingResource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ Status = Literal["ok", "missing", "problem"]
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 2 * 10**9
+CPU_ONLY = "CPU only"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
 _COLLECTIONS = {"all", "test", "dev"}
 _PURPOSES = {
@@ -58,7 +60,7 @@ class Check:
 def all_checks(store: str) -> Iterator[Check]:
     """Every check, in the order of the report."""
     yield from _python()
-    yield from packages(requires("fac-eval") or ())
+    yield from _packages()
     yield from _devices()
     yield from _keys()
     yield from _places()
@@ -77,6 +79,14 @@ def _python() -> Iterator[Check]:
     yield Check("python", "python", "ok" if good else "problem", found, remedy=remedy, core=True)
 
 
+def _packages() -> Iterator[Check]:
+    try:
+        yield from packages(requires("fac-eval") or ())
+    except PackageNotFoundError:
+        found = "not installed as a package, so that no task or model can be found"
+        yield Check("core packages", "fac-eval", "problem", found, "", "pip install fac-eval", core=True)
+
+
 def packages(requirements: Iterable[str]) -> Iterator[Check]:
     """The packages that the distribution's metadata names: core ones, then those of each extra."""
     for requirement in requirements:
@@ -85,7 +95,7 @@ def packages(requirements: Iterable[str]) -> Iterator[Check]:
             continue
         name, extra = match[1], match[2]
         version = installed(name)
-        purpose = _PURPOSES.get(name.lower(), "everything" if extra is None else f"the extra {extra}")
+        purpose = _PURPOSES.get(name.lower(), "" if extra is None else f"the extra {extra}")
         install = "pip install fac-eval" if extra is None else f"pip install 'fac-eval[{extra}]'"
         group = "core packages" if extra is None else f"extra {extra}"
         if version is not None:
@@ -98,18 +108,25 @@ def packages(requirements: Iterable[str]) -> Iterator[Check]:
 
 def _devices() -> Iterator[Check]:
     group, purpose = "devices", "local models on a GPU"
-    tool = shutil.which("nvidia-smi")
+    tool, sees_gpu = shutil.which("nvidia-smi"), False
     if tool is None:
-        yield Check(group, "nvidia-smi", "missing", "", purpose, "Install NVIDIA's driver, if there is a GPU.")
+        yield Check(
+            group, "nvidia-smi", "missing", "", purpose, "Install NVIDIA's driver, if there is a GPU."
+        )
     else:
         status, found = _asked(tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
-        remedy = "" if status == "ok" else "Reinstall NVIDIA's driver."
-        yield Check(group, "nvidia-smi", status, found, purpose, remedy)
+        sees_gpu = status == "ok"
+        yield Check(
+            group, "nvidia-smi", status, found, purpose, "" if sees_gpu else "Reinstall NVIDIA's driver."
+        )
     if installed("torch") is None:
         yield Check(group, "torch", "missing", "", "local models", "pip install torch")
         return
     status, found = _tried(_torch)
-    yield Check(group, "torch", status, found, "local models", "" if status == "ok" else "Reinstall torch.")
+    remedy = "" if status == "ok" else "Reinstall torch."
+    if sees_gpu and found.endswith(CPU_ONLY):
+        status, remedy = "problem", "There is a GPU that torch does not see: install a build of it for CUDA."
+    yield Check(group, "torch", status, found, "local models", remedy)
 
 
 def _torch() -> str:
@@ -117,7 +134,7 @@ def _torch() -> str:
 
     cuda = torch.cuda
     if not cuda.is_available():
-        return f"{torch.__version__}, CPU only"
+        return f"{torch.__version__}, {CPU_ONLY}"
     names = ", ".join(cuda.get_device_name(device) for device in range(cuda.device_count()))
     return f"{torch.__version__}, CUDA {torch.version.cuda}: {names}"
 
@@ -127,7 +144,9 @@ def _asked(*command: str) -> tuple[Status, str]:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return "problem", str(error)
-    text = "; ".join((answer.stdout if answer.returncode == 0 else answer.stderr or answer.stdout).split("\n"))
+    text = "; ".join(
+        (answer.stdout if answer.returncode == 0 else answer.stderr or answer.stdout).split("\n")
+    )
     return ("ok" if answer.returncode == 0 else "problem"), text.strip("; ")
 
 
@@ -211,7 +230,9 @@ def store_checks(folder: Path) -> Iterator[Check]:
     kind = file_system(there)
     if kind is not None and _NETWORK_FILE_SYSTEMS.fullmatch(kind):
         found = f"{there} is on a network file system ({kind}), where SQLite's log does not work safely"
-        yield Check(group, "file system", "problem", found, "runs that survive a crash", f"Use a local disk. {remedy}")
+        yield Check(
+            group, "file system", "problem", found, "runs that survive a crash", f"Use a local disk. {remedy}"
+        )
     elif kind is not None:
         yield Check(group, "file system", "ok", kind)
     if (folder / "store.sqlite").exists():
@@ -235,20 +256,20 @@ def file_system(path: Path, mounts: str | None = None) -> str | None:
             mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape")
         except OSError:
             return None
-    held = ("", None)
+    longest, found = "", None
     for line in mounts.splitlines():
         _, place, kind, *_ = line.split(" ")
         place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place)
         # The longest of the fitting ones, and of equal ones the last, which covers the others.
-        if path.resolve().is_relative_to(place) and len(place) >= len(held[0]):
-            held = (place, kind)
-    return held[1]
+        if path.resolve().is_relative_to(place) and len(place) >= len(longest):
+            longest, found = place, kind
+    return found
 
 
 def _audio() -> Iterator[Check]:
     formats = {"wav": True, "flac": True, "mp3": False, "ogg": False, "opus": False}
     for name, core in formats.items():
-        status, found = _tried(lambda name=name: _round_trip(name))
+        status, found = _tried(partial(_round_trip, name))
         remedy = "" if status == "ok" else "pip install -U soundfile soxr"
         yield Check("audio", name, status, found, f"clips in {name}", remedy, core=core)
 
@@ -284,7 +305,8 @@ def _language() -> Iterator[Check]:
         try:
             yield Check("language", name, "ok", work(), purpose)
         except FacEvalError as error:
-            yield Check("language", name, "missing", error.message, purpose, error.remedy or "")
+            status: Status = "missing" if isinstance(error, MissingExtra | MissingResource) else "problem"
+            yield Check("language", name, status, error.message, purpose, error.remedy or "")
 
 
 def _network() -> Iterator[Check]:
@@ -312,6 +334,4 @@ def _plugins() -> Iterator[Check]:
             reason = plugin.reason.splitlines()[0]
             yield Check("plugins", f"{kind} {name}", "problem", reason, "", remedy, core=own)
         if working:
-            yield Check("plugins", f"{kind}s", "ok", f"{working} can be loaded")
-
-
+            yield Check("plugins", kind, "ok", f"{working} can be loaded")

@@ -66,26 +66,26 @@ def has_sample_data(task: Task) -> bool:
 # Tasks
 
 
-def benchmark_facts(benchmark: Benchmark) -> Facts:
+def benchmark_facts(benchmark: Benchmark, package: str) -> Facts:
     """A benchmark with the one-line facts of its tasks."""
     return {
         "kind": "benchmark",
         "name": benchmark.name,
         "title": benchmark.title,
         "description": benchmark.description,
-        "package": registry.package_of("task", benchmark.name),
+        "package": package,
         "tasks": [brief_facts(cls) | {"short_name": short_name(cls, benchmark)} for cls in benchmark.tasks],
         "overall": [overall.name for overall in benchmark.overall],
     }
 
 
-def group_facts(group: Group, tasks: Sequence[Task]) -> Facts:
+def group_facts(group: Group, package: str, tasks: Sequence[Task]) -> Facts:
     """A group with the tasks that its patterns stand for."""
     return {
         "kind": "group",
         "name": group.name,
         "title": group.title,
-        "package": registry.package_of("task", group.name),
+        "package": package,
         "members": list(group.members),
         "tasks": [brief_facts(type(task)) for task in tasks],
     }
@@ -103,7 +103,7 @@ def brief_facts(cls: type[Task]) -> Facts:
     }
 
 
-def task_facts(cls: type[Task], task: Task | None, finder: DataFinder) -> Facts:
+def task_facts(cls: type[Task], task: Task | None, package: str, finder: DataFinder) -> Facts:
     """Everything about a task; about its options alone where it cannot be made without some of them."""
     from fac_eval.codec import plain
 
@@ -112,7 +112,7 @@ def task_facts(cls: type[Task], task: Task | None, finder: DataFinder) -> Facts:
         "name": cls.name,
         "title": cls.title,
         "description": cls.description or summary(cls),
-        "package": registry.package_of("task", cls.name.split("/", maxsplit=1)[0]),
+        "package": package,
         "options": option_facts(cls.Options),
     }
     if task is None:

@@ -61,4 +61,4 @@ def _verdict(checks: list[Check], broken: int) -> str:
         return f"fac-eval cannot work here: {broken} of its own parts are broken."
     problems = sum(check.status == "problem" for check in checks)
     missing = sum(check.status == "missing" for check in checks)
-    return f"fac-eval works here; {problems} problems, {missing} optional things missing."
+    return f"fac-eval works here. Problems: {problems}; optional things missing: {missing}."

@@ -44,7 +44,9 @@ def _tasks(broken: list[dict[str, str]]) -> dict[str, Any]:
         try:
             listed = _task_plugin(plugin, package)
         except Exception as error:  # noqa: BLE001 (one plugin, whatever is wrong with it, must not end the list)
-            reason = f"the task {name!r} of package {package} cannot be listed: {type(error).__name__}: {error}"
+            reason = (
+                f"the task {name!r} of package {package} cannot be listed: {type(error).__name__}: {error}"
+            )
             broken.append({"kind": "task", "name": name, "package": package, "reason": reason})
             continue
         for key, entries in listed.items():
@@ -58,14 +60,16 @@ def _task_plugin(plugin: Any, package: str) -> dict[str, list[Any]]:
     from fac_eval.task import Benchmark, Group
 
     if isinstance(plugin, Benchmark):
-        facts = benchmark_facts(plugin)
+        facts = benchmark_facts(plugin, package)
         members = [{**task, "benchmark": plugin.name, "package": package} for task in facts["tasks"]]
         return {"benchmarks": [{**facts, "tasks": [task["name"] for task in members]}], "tasks": members}
     if isinstance(plugin, Group):
         held = {"name": plugin.name, "title": plugin.title, "members": list(plugin.members)}
         return {"groups": [{**held, "package": package}]}
     if not task_classes(plugin):
-        raise TypeError(f"it is a {type(plugin).__name__}, and must be a Task subclass, a Benchmark or a Group")
+        raise TypeError(
+            f"it is a {type(plugin).__name__}, and must be a Task subclass, a Benchmark or a Group"
+        )
     return {"tasks": [{**brief_facts(plugin), "benchmark": None, "package": package}]}
 
 

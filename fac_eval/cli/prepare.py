@@ -37,12 +37,14 @@ def command(tasks: tuple[str, ...], to: str | None, as_json: bool) -> int:
     published. The exit code is 2 where something is missing or unusable.
     """
     from fac_eval.data.hub import DataFinder, HubDataset
-    from fac_eval.data.prepare import prepare
+    from fac_eval.data.prepare import Need, prepare
     from fac_eval.resolve import resolve_tasks
 
     resolved = resolve_tasks(tasks)
     folder = None if to is None else Path(to).expanduser()
-    needs = [need for task in resolved for need in (*task.datasets(), *task.assets())]
+    needs: list[Need] = []
+    for task in resolved:
+        needs += [*task.datasets(), *task.assets()]
     outcomes = prepare(needs, folder, progress=sys.stderr.isatty())
     # Only what is here counts now. A folder that nothing could be put into is not there to look in.
     finder = DataFinder(folder if folder is not None and folder.is_dir() else None, offline=True)
@@ -154,7 +156,9 @@ def _summary(found: list[Facts], to: str | None) -> str:
         return ""
     # Several data sets may lie in one folder; their files are their own.
     size = _size(sum(one["bytes"] for one in there))
-    places = sorted({str(Path(one["path"]).parent if one["kind"] == "asset" else one["path"]) for one in there})
+    places = sorted(
+        {str(Path(one["path"]).parent if one["kind"] == "asset" else one["path"]) for one in there}
+    )
     lines = [f"{len(there)} of {len(found)} are here, {size}, in {', '.join(places)}"]
     if to is not None:
         lines.append(f"copy {to} to the other machine, and run there with --data {to} --assets {to}")

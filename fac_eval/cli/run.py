@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fac_eval.cli.complete import complete_judges, complete_models, complete_tasks
 from fac_eval.cli.main import EXIT_INTERRUPTED
 from fac_eval.cli.output import echo_json, store_option
 
@@ -19,6 +20,7 @@ from fac_eval.cli.output import echo_json, store_option
     "models",
     multiple=True,
     metavar="MODEL",
+    shell_complete=complete_models,
     help="A model: `oracle`, `openai:model=gpt-audio,base_url=...`. Repeat it, or separate plain names by commas.",
 )
 @click.option(
@@ -27,6 +29,7 @@ from fac_eval.cli.output import echo_json, store_option
     "tasks",
     multiple=True,
     metavar="TASKS",
+    shell_complete=complete_tasks,
     help="Tasks, groups or wildcards: `voicebench`, `voicebench/ifeval`, `'*bbh'`, `file:questions.jsonl`.",
 )
 @click.option(
@@ -62,7 +65,12 @@ from fac_eval.cli.output import echo_json, store_option
     type=click.Choice(["exact", "contains", "choice", "wer", "none"]),
     help="How a `file:` task is scored.  [default: by its columns]",
 )
-@click.option("--judge", metavar="JUDGE", help="The judge that open answers are put to.")
+@click.option(
+    "--judge",
+    metavar="JUDGE",
+    shell_complete=complete_judges,
+    help="The judge that open answers are put to.",
+)
 @click.option(
     "--data",
     metavar="DIR|sample",

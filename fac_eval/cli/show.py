@@ -114,23 +114,25 @@ def _task(name: str, spec: Spec, data: str | None) -> dict[str, Any]:
     from fac_eval.resolve import resolve_tasks, task_classes
     from fac_eval.task import Benchmark, Group
 
-    bare = spec.positional is None and not spec.arguments
+    head = spec.name.split("/", maxsplit=1)[0]
+    package = registry.package_of("task", head) if head in registry.names("task") else ""
     plugin = registry.load("task", spec.name) if spec.name in registry.names("task") else None
+    bare = spec.positional is None and not spec.arguments
     if bare and isinstance(plugin, Group):
-        return group_facts(plugin, resolve_tasks([name]))
+        return group_facts(plugin, package, resolve_tasks([name]))
     if bare and isinstance(plugin, Benchmark):
-        return benchmark_facts(plugin)
+        return benchmark_facts(plugin, package)
     # Off the hub: what is on this machine can be told at once.
     finder = DataFinder(data, offline=True)
     if bare and plugin is not None and len(task_classes(plugin)) == 1:
         (cls,) = task_classes(plugin)
-        return task_facts(cls, made(cls), finder)
+        return task_facts(cls, made(cls), package, finder)
     task, *more = resolve_tasks([name])
     if more:
         raise UsageError(
             f"{name} stands for {len(more) + 1} tasks.", remedy=f"Show one of them, such as {task.name}."
         )
-    return task_facts(type(task), task, finder)
+    return task_facts(type(task), task, package, finder)
 
 
 def _part(name: str, spec: Spec, kind: str) -> dict[str, Any]:

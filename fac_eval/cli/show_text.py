@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 
 _WIDTH = 100
+_IN_THE_TABLE = {"fac_eval", "git", "host", "command"}
 _NEEDS = {"transcript": "a transcript of the spoken answer", "quality": "speech quality", "judge": "a judge"}
 
 
@@ -70,7 +71,7 @@ def _heading(facts: Facts) -> str:
 def _metric(metric: Facts) -> str:
     remarks = ["main"] if metric["main"] else []
     remarks += [] if metric["higher_is_better"] else ["lower is better"]
-    return metric["name"] + (f" ({', '.join(remarks)})" if remarks else "")
+    return f"{metric['name']} ({', '.join(remarks)})" if remarks else str(metric["name"])
 
 
 def _options(options: list[Facts], what: str) -> str:
@@ -188,15 +189,13 @@ def run_text(result: RunResult) -> str:
     if result.run.parent:
         sections.insert(1, f"rescored from run {result.run.parent}")
     if result.sessions:
-        shown = {"packages": _packages, "command": lambda _: "", "fac_eval": lambda _: "", "git": lambda _: ""}
-        environment = result.sessions[-1].environment
-        pairs = [(key, shown.get(key, str)(value)) for key, value in environment.items()]
+        environment = dict(result.sessions[-1].environment)
+        packages = environment.pop("packages", {})
+        environment["packages"] = " ".join(f"{name}={version}" for name, version in packages.items())
+        # What the table of sessions shows is not said again.
+        pairs = [(key, str(value)) for key, value in environment.items() if key not in _IN_THE_TABLE]
         sections.append("environment of the last session\n" + _indented(field_lines(pairs)))
     return "\n\n".join(sections)
-
-
-def _packages(packages: Any) -> str:
-    return " ".join(f"{name}={version}" for name, version in packages.items())
 
 
 def _duration(seconds: float) -> str:

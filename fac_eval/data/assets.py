@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from fac_eval.data.places import FileHashes, cache_root
+from fac_eval.data.places import FileHashes, assets_folders, cache_root
 from fac_eval.errors import AssetError, MissingResource, UsageError
 
 _CHUNK = 1 << 16
@@ -35,15 +35,14 @@ class Asset:
     note: str = ""
 
 
-def asset_path(asset: Asset, assets_dir: str | Path | None = None) -> Path:
-    """The checked file of `asset`: in `assets_dir`, in `FAC_EVAL_ASSETS`, or where `prepare` put it.
+def asset_path(asset: Asset) -> Path:
+    """The checked file of `asset`: in `--assets DIR`, in `FAC_EVAL_ASSETS`, or where `prepare` put it.
 
     Raises:
         MissingResource: It is in none of them.
         AssetError: It is there with other content than the pinned one.
     """
-    places = [Path(place).expanduser() for place in (assets_dir, os.environ.get("FAC_EVAL_ASSETS")) if place]
-    folders = [folder for place in places for folder in (place, place / "assets")] + [assets_root()]
+    folders = [*assets_folders(), assets_root()]
     for folder in folders:
         path = folder / asset.path_in_cache
         if path.is_file():

@@ -42,22 +42,24 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _texts(value: Any) -> list[str] | None:
-    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+def _of(item: type[T]) -> Callable[[Any], T | None]:
+    return lambda value: value if isinstance(value, item) else None
 
 
-TEXT = Kind[str]("text", lambda value: value if isinstance(value, str) else None)
-NUMBER = Kind[float]("a number", _number)
-INTEGER = Kind[int]("a whole number", _integer)
-FLAG = Kind[bool]("true or false", lambda value: value if isinstance(value, bool) else None)
-TEXTS = Kind[list[str]]("a list of texts", _texts)
-OBJECT = Kind[dict[str, Any]]("an object", lambda value: value if isinstance(value, dict) else None)
-OBJECTS = Kind[list[dict[str, Any]]](
-    "a list of objects",
-    lambda value: (
-        value if isinstance(value, list) and all(isinstance(item, dict) for item in value) else None
-    ),
-)
+def _list_of(item: type[T]) -> Callable[[Any], list[T] | None]:
+    def read(value: Any) -> list[T] | None:
+        return value if isinstance(value, list) and all(isinstance(one, item) for one in value) else None
+
+    return read
+
+
+TEXT: Kind[str] = Kind("text", _of(str))
+NUMBER: Kind[float] = Kind("a number", _number)
+INTEGER: Kind[int] = Kind("a whole number", _integer)
+FLAG: Kind[bool] = Kind("true or false", _of(bool))
+TEXTS: Kind[list[str]] = Kind("a list of texts", _list_of(str))
+OBJECT: Kind[dict[str, Any]] = Kind("an object", _of(dict))
+OBJECTS: Kind[list[dict[str, Any]]] = Kind("a list of objects", _list_of(dict))
 
 
 def cell(row: Mapping[str, Any], column: str, kind: Kind[T], where: str) -> T:
@@ -86,9 +88,8 @@ def _there(row: Mapping[str, Any], column: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    names = {type(None): "null", str: "text", bool: "a truth value", list: "a list", dict: "an object"}
     if value is None:
         return "null"
+    kinds = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
     text = repr(value)
-    kind = names.get(type(value), f"a {type(value).__name__}")
-    return f"{kind}: {text if len(text) <= 60 else text[:57] + '...'}"
+    return f"{kinds.get(type(value), type(value).__name__)}: {text if len(text) <= 60 else text[:57] + '...'}"

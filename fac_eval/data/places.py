@@ -9,11 +9,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from fac_eval.errors import DataError
+from fac_eval.errors import DataError, UsageError
 
 _ON = {"1", "true", "yes", "on"}
 _OFFLINE_SWITCHES = ("FAC_EVAL_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 _SETTLED_SECONDS = 2.0
+
+ASSETS_VARIABLE = "FAC_EVAL_ASSETS"
+_chosen: dict[str, str | None] = {}
 
 
 def cache_root() -> Path:
@@ -24,6 +27,20 @@ def cache_root() -> Path:
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("fac-eval", appauthor=False))
+
+
+def use_assets(folder: str | None) -> None:
+    """Look for pinned files in this folder first, for the rest of the process; None takes that back."""
+    if folder is not None and not Path(folder).expanduser().is_dir():
+        raise UsageError(f"--assets {folder} is no folder.", remedy="Make one with: fac-eval prepare TASKS --to DIR")
+    _chosen["assets"] = folder
+
+
+def assets_folders() -> list[Path]:
+    """Where pinned files of others may lie: the folder chosen for this process, then `FAC_EVAL_ASSETS`."""
+    places = (_chosen.get("assets"), os.environ.get(ASSETS_VARIABLE))
+    roots = [Path(place).expanduser() for place in places if place]
+    return [folder for root in roots for folder in (root, root / "assets")]
 
 
 def offline_switch() -> str | None:

@@ -156,7 +156,7 @@ class _Separated(Table):
 
     @cached_property
     def count(self) -> int:
-        return sum(1 for _ in self._records()) - 1
+        return sum(1 for _ in self._records()) - 1 if self.columns else 0
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
         names = self.columns

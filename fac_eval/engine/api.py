@@ -101,7 +101,9 @@ def prepare_plan(
 ) -> Plan:
     """Resolve a configuration into a plan; objects may stand in for its specs."""
     from fac_eval.data.hub import DataFinder
+    from fac_eval.data.places import use_assets
 
+    use_assets(config.assets)
     resolved_tasks = resolve_tasks(config.tasks if tasks is None else tasks, config.set)
     resolved_models = [resolve_model(model) for model in (config.models if models is None else models)]
     if tools is None:

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fac_eval.metrics.toolcall_check import (
-    CORRECT,
-    DECODER_FAILED,
     CallCheck,
     Fault,
+    Item,
     Malformed,
+    check_record,
     fold,
     fold_texts,
-    guarded,
-    read_item,
     shown,
 )
 from fac_eval.metrics.toolcall_parse import DecodedCall
@@ -70,7 +68,7 @@ def check_acebench(
     """Check a record's reply, `predict`, against its `ground_truth`.
 
     Args:
-        record: `function` and `ground_truth`, each as JSON text or decoded, `predict` and `utterance`.
+        record: JSON values: `function` and `ground_truth`, each as text or decoded, `predict`, `utterance`.
         category: with `agent` in it, texts must equal the answer; otherwise they must contain it.
         strict_values: also compare numbers and booleans (label `value_error:strict`). A diagnostic: figures
             made with it are not those of the benchmark.
@@ -80,52 +78,65 @@ def check_acebench(
         ScorerError: the record is malformed, and `malformed` is `raise`.
     """
     rules = _Rules(equal_texts="agent" in category, strict_values=strict_values)
-    return guarded(lambda: _check(record, rules), malformed)
+    fields = ("utterance", "ground_truth", "function")
+    return check_record(record, lambda item: _fault(item, rules), malformed, fields=fields)
 
 
-def _check(record: Mapping[str, Any], rules: _Rules) -> CallCheck:
-    record["utterance"]  # noqa: B018 - a record without it stops upstream, which stores it beside the verdict
-    item = read_item(record)
-    decoded = item.decoded
-    if decoded.failure is not None:
-        return CallCheck(DECODER_FAILED, decoded.failure, decoded)
+def _fault(item: Item, rules: _Rules) -> Fault | None:
+    """The fault of the first alternative, unless the calls fit one of them."""
     alternatives = item.answers if isinstance(item.answers, list) else [item.answers]
-    faults = []
+    first: Fault | None = None
     for answers in alternatives:
-        fault = _alternative_fault(item.tools, decoded.calls, answers, rules)
+        fault = _alternative_fault(item.tools, item.decoded.calls, answers, rules)
         if fault is None:
-            return CallCheck(CORRECT, decoded=decoded)
-        faults.append(fault)
-    if not faults:
+            return None
+        first = first or fault
+    if first is None:
         raise KeyError("ground_truth holds no answer")
-    return CallCheck(faults[0].label, faults[0].message, decoded)
+    return first
 
 
 def _alternative_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, rules: _Rules) -> Fault | None:
     if len(calls) != len(answers):
         return Fault("wrong functions number", f"{len(calls)} calls where {len(answers)} are expected")
-    if not answers:
+    wanted = list(answers.items())
+    if not wanted:
         raise KeyError("ground_truth holds an answer without a call")
     # Repeated functions are numbered in the answer; a lone one may end in a number of its own.
-    names = {key: _SUFFIX.sub("", key) if len(answers) > 1 else key for key in answers}
-    called, expected = Counter(call.name for call in calls), Counter(names.values())
+    names = [_SUFFIX.sub("", key) if len(wanted) > 1 else key for key, _ in wanted]
+    called, expected = Counter(call.name for call in calls), Counter(names)
     if called != expected:
-        message = f"{dict(called)} are called instead of {dict(expected)}"
-        return Fault("function_mismatch", message)
-    for key, arguments in answers.items():
-        # By part of the name, as upstream: a tool whose name is contained in another's may be found for it.
-        tool = next((tool for tool in tools if tool["name"] in key), None)
-        fault: Fault | None = None
-        for call in calls:  # a call may serve several answers
-            if call.name == names[key]:
-                fault = _call_fault(tool, call, arguments, rules)
-                if fault is None:
-                    break
-            else:
-                fault = Fault("simple_function_checker:unclear", f"no call fits the answer {key!r}")
+        return Fault(
+            "function_mismatch", f"{shown(dict(called))} are called instead of {shown(dict(expected))}"
+        )
+    for name, (key, arguments) in zip(names, wanted, strict=True):
+        fault = _answer_fault(_tool_of(tools, key), name, calls, arguments, rules)
         if fault is not None:
             return fault
     return None
+
+
+def _tool_of(tools: Any, key: str) -> Any:
+    """The tool for an answer; None, which stops the check, if there is none."""
+    if not isinstance(tools, list):
+        return tools
+    # By part of the name, as upstream: a tool whose name is contained in another's may be found for it.
+    return next((tool for tool in tools if tool["name"] in key), None)
+
+
+def _answer_fault(
+    tool: Any, name: str, calls: Sequence[DecodedCall], answer: Any, rules: _Rules
+) -> Fault | None:
+    """The fault of the last call, unless one of them fits; a call may serve several answers."""
+    fault: Fault | None = None
+    for call in calls:
+        if call.name != name:
+            fault = Fault("simple_function_checker:unclear", f"no call fits the answer for {name!r}")
+            continue
+        fault = _call_fault(tool, call, answer, rules)
+        if fault is None:
+            return None
+    return fault
 
 
 def _call_fault(tool: Any, call: DecodedCall, answer: Any, rules: _Rules) -> Fault | None:
@@ -141,13 +152,13 @@ def _call_fault(tool: Any, call: DecodedCall, answer: Any, rules: _Rules) -> Fau
     if answer == {}:
         return Fault("wrong_param", f"{call.name!r}: the answer has no parameters")
     if tool["name"] != call.name:
-        return Fault("wrong_function_name", f"{call.name!r} is called instead of {tool['name']!r}")
+        return Fault("wrong_function_name", f"{shown(call.name)} is called instead of {tool['name']!r}")
     for parameter in schema["required"]:
         if parameter not in call.arguments:
             return Fault("lack_args", f"{call.name!r}: the required parameter {parameter!r} is missing")
     for parameter, value in call.arguments.items():
         if parameter not in properties or parameter not in answer:
-            return Fault("addition_args", f"{call.name!r}: the parameter {parameter!r} is not expected")
+            return Fault("addition_args", f"{call.name!r}: the parameter {shown(parameter)} is not expected")
         fault = _argument_fault(parameter, value, properties[parameter], answer[parameter], rules)
         if fault is not None:
             return fault
@@ -178,8 +189,12 @@ def _argument_fault(
 
 
 def _item_class(declared: str, schema: Mapping[str, Any]) -> type:
-    if "items" in schema:
-        return _CLASSES[schema["items"]["type"]]
+    try:
+        item_type = schema["items"]["type"]
+    except (KeyError, TypeError):
+        pass
+    else:
+        return _CLASSES[item_type]
     if "string" in declared:
         return str
     return _Enum if "enum" in declared else dict
@@ -193,13 +208,15 @@ def _class_of(answer: Any) -> type | None:
 def _is_of_class(value: Any, answer: Any, wanted: type, item_class: type | None) -> bool:
     if value in ("true", "false"):
         value = _BOOLEAN_TEXTS[value]
-    if type(value) is not wanted:
+    given = type(value)
+    if given is not wanted:
         other = _class_of(answer)
-        return other is not None and (type(value) is other or bool(answer == value))
+        return other is not None and (given is other or bool(answer == value))
     if item_class is None:
         return True
     return any(
-        not isinstance(entry, list) or all(_is_of_class(element, entry, item_class, None) for element in value)
+        not isinstance(entry, list)
+        or all(_is_of_class(element, entry, item_class, None) for element in value)
         for entry in answer
     )
 
@@ -219,36 +236,29 @@ def _boolean(value: Any) -> Any:
 def _list_fault(
     parameter: str, value: Any, answer: Any, declared: str, item_class: type | None
 ) -> Fault | None:
+    if item_class is not dict:
+        right = fold_texts(value) == fold_texts(answer)
+        return None if right else _value_fault("value_error:list/tuple", parameter, value, answer)
+    if len(value) != len(answer):
+        label = "value_error:dict_items" if declared == "objectArray" else "value_error:list_dict_count"
+        return Fault(label, f"{parameter!r} has {len(value)} rows where {len(answer)} are expected")
     if declared == "objectArray":
-        if len(value) != len(answer):
-            message = f"{parameter!r} has {len(value)} rows where {len(answer)} are expected"
-            return Fault("value_error:dict_items", message)
-        raise TypeError("an objectArray of the right length stops the official scorer")
-    if item_class is dict:
-        if len(value) != len(answer):
-            message = f"{parameter!r} has {len(value)} rows where {len(answer)} are expected"
-            return Fault("value_error:list_dict_count", message)
-        fits = all(_dict_fits(row, expected) for row, expected in zip(value, answer, strict=True))
-        return None if fits else _value_fault("value_error", parameter, value, answer)
-    if fold_texts(value) != fold_texts(answer):
-        return _value_fault("value_error:list/tuple", parameter, value, answer)
-    return None
+        raise TypeError("upstream cannot compare the rows of an objectArray")
+    right = all(_dict_fits(row, expected) for row, expected in zip(value, answer, strict=True))
+    return None if right else _value_fault("value_error", parameter, value, answer)
 
 
 def _dict_fits(value: Any, answer: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    if len(value) != len(answer):
+    if value.keys() != answer.keys():
         return False
-    for key, right in answer.items():
-        if key not in value:
-            return False
-        if isinstance(right, dict):
-            if not _dict_fits(value[key], right):
-                return False
-        elif _as_text(right) not in _as_text(_boolean(value[key])):
-            return False
-    return True
+    return all(
+        _dict_fits(value[key], right)
+        if isinstance(right, dict)
+        else _as_text(right) in _as_text(_boolean(value[key]))
+        for key, right in answer.items()
+    )
 
 
 def _as_text(value: Any) -> str:

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
-from fac_eval.errors import MissingExtra, UsageError, require
+from fac_eval.errors import UsageError, require
 from fac_eval.metrics.asr_normalize_en import PACKAGE
 
 ChineseRules = Literal["basic", "basic_split_letters", "t2s", "wn_zh_0115"]
@@ -42,3 +42,26 @@ def _normalizer(rules: ChineseRules) -> Callable[[str], str]:
     if rules == "wn_zh_0115":
         return _numeral_normalizer()
     raise UsageError(f"unknown Chinese rules {rules!r}: basic, basic_split_letters, t2s or wn_zh_0115")
+
+
+def simplified(text: str, *, locale: Literal["zh-hans", "zh-cn"] = "zh-hans") -> str:
+    """Traditional characters made simplified by zhconv; `zh-cn` also puts mainland words for regional ones."""
+    package = cast(Any, require("zhconv", extra="data", purpose="conversion to simplified Chinese"))
+    return cast(str, package.convert(text, locale))
+
+
+def _basic_module() -> Any:
+    return require("whisper_normalizer.basic", extra="data", purpose=_PURPOSE, package=PACKAGE)
+
+
+def _numeral_normalizer() -> Callable[[str], str]:
+    module = cast(
+        Any,
+        require(
+            "whisper_normalizer.international",
+            extra="data",
+            purpose="the variant wn_zh_0115",
+            package=f"{PACKAGE}>=0.1.15",
+        ),
+    )
+    return cast(Callable[[str], str], module.ChineseTextNormalizer())

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fac_eval.metrics.toolcall_check import (
-    CORRECT,
-    DECODER_FAILED,
     CallCheck,
     Fault,
+    Item,
     Malformed,
+    check_record,
+    entries,
     fold,
     fold_texts,
-    guarded,
-    read_item,
     shown,
 )
 from fac_eval.metrics.toolcall_parse import DecodedCall
@@ -49,7 +48,7 @@ def check_bfcl(
     """Check a record's reply, `predict`, against its `ground_truth`.
 
     Args:
-        record: `function` and `ground_truth`, each as JSON text or decoded, and `predict`.
+        record: JSON values: `function` and `ground_truth`, each as text or decoded, and `predict`.
         category: with `parallel` in it, calls may come in any order; with `multiple`, the first call is
             compared with the first answer; otherwise there must be exactly one call, to the first tool.
         model_name: where it contains `gpt-4o`, dots in expected function names become underscores.
@@ -58,25 +57,18 @@ def check_bfcl(
     Raises:
         ScorerError: the record is malformed, and `malformed` is `raise`.
     """
-    return guarded(lambda: _check(record, category, model_name), malformed)
+    return check_record(record, lambda item: _fault(item, category, model_name), malformed)
 
 
-def _check(record: Mapping[str, Any], category: str, model_name: str) -> CallCheck:
-    item = read_item(record)
-    calls, answers, decoded = item.decoded.calls, item.answers, item.decoded
-    if decoded.failure is not None:
-        return CallCheck(DECODER_FAILED, decoded.failure, decoded)
+def _fault(item: Item, category: str, model_name: str) -> Fault | None:
+    calls, answers = item.decoded.calls, item.answers
     if "parallel" in category:
-        fault = _parallel_fault(item.tools, calls, answers, model_name)
-    elif "multiple" in category:
-        fault = _multiple_fault(item.tools, calls, answers, model_name)
-    elif len(calls) != 1:
-        fault = Fault("simple_function_checker:wrong_count", f"{len(calls)} calls where 1 is expected")
-    else:
-        fault = _call_fault(item.tools[0], calls[0], answers[0], model_name)
-    if fault is None:
-        return CallCheck(CORRECT, decoded=decoded)
-    return CallCheck(fault.label, fault.message, decoded)
+        return _parallel_fault(item.tools, calls, answers, model_name)
+    if "multiple" in category:
+        return _multiple_fault(item.tools, calls, answers, model_name)
+    if len(calls) != 1:
+        return Fault("simple_function_checker:wrong_count", f"{len(calls)} calls where 1 is expected")
+    return _call_fault(item.tools[0], calls[0], answers[0], model_name)
 
 
 def _multiple_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
@@ -100,7 +92,7 @@ def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, mode
                 # Greedy, as the official scorer: the first call that fits is used up, without second thoughts.
                 del unused[place]
                 break
-            tried.append(f"{call.name}: {fault.message}")
+            tried.append(fault.message)
         else:
             return Fault(f"{label}:cannot_find_match", f"no call fits answer {index + 1}: {'; '.join(tried)}")
     return None
@@ -122,13 +114,13 @@ def _call_fault(tool: Any, call: DecodedCall, answer: Mapping[str, Any], model_n
         name = name.replace(".", "_")
     label = "simple_function_checker"
     if call.name != name:
-        return Fault(f"{label}:wrong_func_name", f"{call.name!r} is called instead of {name!r}")
+        return Fault(f"{label}:wrong_func_name", f"{shown(call.name)} is called instead of {name!r}")
     for parameter in required:
         if parameter not in call.arguments:
             return Fault(f"{label}:missing_required", f"the required parameter {parameter!r} is missing")
     for parameter, value in call.arguments.items():
         if parameter not in properties or parameter not in expected:
-            return Fault(f"{label}:unexpected_param", f"the parameter {parameter!r} is not expected")
+            return Fault(f"{label}:unexpected_param", f"the parameter {shown(parameter)} is not expected")
         fault = _argument_fault(parameter, value, properties[parameter], expected[parameter])
         if fault is not None:
             return fault
@@ -153,14 +145,13 @@ def _argument_fault(parameter: str, value: Any, schema: Mapping[str, Any], allow
     if first not in (None, wanted) or wanted not in (str, dict, list):
         return _value_fault("others", parameter, value, allowed) if value not in allowed else None
     if wanted is str:
-        texts = [entry for entry in allowed if isinstance(entry, str)]
-        right = fold(value) in fold_texts(texts)
+        right = fold(value) in fold_texts(allowed)
         return None if right else _value_fault("string", parameter, value, allowed)
     if wanted is dict:
         return _dict_fault(parameter, value, allowed)
     if item_class is dict:
         return _dict_list_fault(parameter, value, allowed)
-    right = fold_texts(value) in [fold_texts(entry) for entry in allowed]
+    right = fold_texts(value) in [fold_texts(entry) for entry in entries(allowed)]
     return None if right else _value_fault("list/tuple", parameter, value, allowed)
 
 
@@ -172,11 +163,11 @@ def _first_class(allowed: Any) -> type | None:
 def _type_fault(
     parameter: str, value: Any, wanted: type, item_class: type | None, allowed: Any
 ) -> Fault | None:
-    first = _first_class(allowed)
-    if type(value) is not wanted:
-        if first is not None and type(value) is first:
+    given, first = type(value), _first_class(allowed)
+    if given is not wanted:
+        if given is first:
             return None
-        message = f"{parameter!r} is {shown(value)}, a {type(value).__name__}, not a {wanted.__name__}"
+        message = f"{parameter!r} is {shown(value)}, a {given.__name__}, not a {wanted.__name__}"
         return Fault("type_error:simple", message)
     if item_class is None:
         return None
@@ -186,13 +177,13 @@ def _type_fault(
         classes = (item_class, _first_class(entry))
         if all(type(element) in classes for element in value):
             return None
-    label = "type_error:nested" if type(value) is first else "type_error:simple"
+    label = "type_error:nested" if given is first else "type_error:simple"
     return Fault(label, f"{parameter!r} is {shown(value)}, whose elements are not all {item_class.__name__}")
 
 
 def _dict_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
     fault: Fault | None = Fault("dict_checker:unclear", f"{parameter!r} has no allowed value")
-    for alternative in allowed:
+    for alternative in entries(allowed):
         if alternative == _OPTIONAL:
             continue
         fault = _alternative_fault(parameter, value, alternative)
@@ -205,22 +196,22 @@ def _alternative_fault(parameter: str, value: Any, alternative: Any) -> Fault | 
     fault = None
     for key, found in value.items():
         if key not in alternative:
-            fault = Fault("value_error:dict_key", f"{parameter!r} has the unexpected key {key!r}")
+            fault = Fault("value_error:dict_key", f"{parameter!r} has the unexpected key {shown(key)}")
             break
         folded = fold(found) if isinstance(found, str) else found
         if folded not in fold_texts(alternative[key]):
             fault = _value_fault("dict_value", f"{parameter}.{key}", found, alternative[key])
             break
     # A key that is missing is reported rather than one that is wrong, as upstream does.
-    for key, entries in alternative.items():
-        if key not in value and _OPTIONAL not in entries:
+    for key, choices in alternative.items():
+        if key not in value and _OPTIONAL not in choices:
             return Fault("value_error:dict_key", f"{parameter!r} lacks the key {key!r}")
     return fault
 
 
 def _dict_list_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
     fault: Fault | None = Fault("list_dict_checker:unclear", f"{parameter!r} has no allowed value")
-    for alternative in allowed:
+    for alternative in entries(allowed):
         if len(value) != len(alternative):  # the optional mark has length 0
             message = f"{parameter!r} has {len(value)} rows where {len(alternative)} are expected"
             fault = Fault("value_error:list_dict_count", message)

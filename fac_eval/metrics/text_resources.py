@@ -9,15 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from fac_eval.data.places import ASSETS_VARIABLE, assets_folders
 from fac_eval.errors import AssetError, MissingResource, require
 
-ASSETS_VARIABLE = "FAC_EVAL_ASSETS"
 PUNKT_SHA256 = {
     "abbrev_types.txt": "92a3e070f43d9b4c5534758ca40ad7343b04e7e29bfe0c2eb658a39445a4f779",
     "collocations.tab": "8e2da1225e4dd2cc9dba261ee231ccb134859e21b46006e7f472c5ee269af0cf",
@@ -81,7 +80,7 @@ def find_punkt() -> Path:
     raise MissingResource(
         "NLTK's English punkt_tab data (tokenizers/punkt_tab/english) is not on this machine.",
         remedy=(
-            f"Set {ASSETS_VARIABLE} to a folder that holds tokenizers/punkt_tab/english, or NLTK_DATA to an "
+            f"Give --assets (or set {ASSETS_VARIABLE} to) a folder that holds tokenizers/punkt_tab/english, or NLTK_DATA to an "
             "nltk_data folder, or run: python -m nltk.downloader punkt_tab. Without network access: "
             f"pip install --no-deps --target {CARRIER_FOLDER} llama-index-core, which carries a copy."
         ),
@@ -89,10 +88,9 @@ def find_punkt() -> Path:
 
 
 def _punkt_places() -> Iterator[Path]:
-    assets = os.environ.get(ASSETS_VARIABLE)
-    if assets:
-        yield Path(assets) / _PUNKT
-        yield Path(assets) / "nltk_data" / _PUNKT
+    for folder in assets_folders():
+        yield folder / _PUNKT
+        yield folder / "nltk_data" / _PUNKT
     nltk_data = cast(Any, require("nltk.data", extra="data", purpose="sentence and word splitting"))
     for root in nltk_data.path:
         yield Path(root) / _PUNKT

@@ -1,18 +1,19 @@
-"""What the two checkers of tool calls share: the verdict, its taxonomy, reading a record, folding texts."""
+"""What the two checkers of tool calls share: the verdict and its taxonomy, reading a record, comparing texts."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from fac_eval.errors import DataError, UsageError
 from fac_eval.metrics.toolcall_parse import Decoded, decode_calls
 
 Malformed = Literal["count_wrong", "raise"]
-"""What happens with a record that stops the official scorer: a wrong item of its own kind, or ScorerError."""
+"""What happens with a record that stops the official scorer: a wrong item with a label of its own, or ScorerError."""
 
 ErrorKind = Literal[
     "decoder_failed",
@@ -26,7 +27,7 @@ ErrorKind = Literal[
     "no_match",
     "scorer_error",
 ]
-"""`arguments`: either side has none at all; `no_match`: none of several calls fits an answer."""
+"""`arguments`: one side has none at all; `no_match`: none of the calls fits an answer."""
 
 CORRECT = "correct"
 DECODER_FAILED = "ast_decoder:decoder_failed"
@@ -53,26 +54,32 @@ _KINDS: Mapping[str, ErrorKind] = {
     "parallel_function_checker_no_order:cannot_find_match": "no_match",
     "simple_function_checker:unclear": "no_match",
 }
+_FAMILIES: Mapping[str, ErrorKind] = {
+    "type_error": "type",
+    "value_error": "value",
+    "scorer_error": "scorer_error",
+}
 _FOLDED_AWAY = str.maketrans("", "", " ,./-_*^")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
-# What malformed records and values raise here and in the official scorers, which do not catch it.
+# What malformed records, and values that nobody foresaw, raise here and in the official scorers.
 _CRASHES = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 
 
 class ScorerError(DataError):
-    """A record that the official scorer crashes on; `crash` is the name of what it raises there."""
+    """A record that stops the official scorer; `crash` is the name of the exception that escapes there."""
 
     def __init__(self, crash: Exception) -> None:
         self.crash = type(crash).__name__
         super().__init__(
             f"the record cannot be checked: {self.crash}: {crash}",
-            remedy="Repair the record, or let such items count as wrong, each labelled scorer_error.",
+            remedy="Repair the record, or let such items count as wrong (label scorer_error).",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a call does not fit an answer: the official label, and a sentence for the reader."""
+    """Why the calls do not fit the answers: the official label, and a sentence for the reader."""
 
     label: str
     message: str
@@ -85,7 +92,7 @@ class CallCheck:
     label: str
     """`correct`, the official scorer's error label, or `scorer_error:` and what stops that scorer."""
     message: str = ""
-    decoded: Decoded = Decoded()
+    decoded: Decoded = field(default_factory=Decoded)
     """The calls that were read, and the blocks that were no JSON."""
 
     @property
@@ -101,7 +108,7 @@ class CallCheck:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A record as read: the tools, the answers as stored, and what the reply decodes to."""
+    """A record as read: bare tools, the answers, and what the reply decodes to."""
 
     tools: Any
     answers: Any
@@ -112,22 +119,42 @@ def error_kind(label: str) -> ErrorKind | None:
     """The kind of error that a label stands for; None for `correct`."""
     if label == CORRECT:
         return None
-    if label in _KINDS:
-        return _KINDS[label]
-    family = label.partition(":")[0]
-    kinds: Mapping[str, ErrorKind] = {
-        "type_error": "type",
-        "value_error": "value",
-        "scorer_error": "scorer_error",
-    }
-    if family not in kinds:
-        raise DataError(f"unknown label of a tool-call checker: {label!r}")
-    return kinds[family]
+    kind = _KINDS.get(label) or _FAMILIES.get(label.partition(":")[0])
+    if kind is None:
+        raise DataError(f"no checker of tool calls gives the label {label!r}")
+    return kind
 
 
 def error_breakdown(checks: Iterable[CallCheck]) -> dict[str, int]:
-    """How many verdicts bear each label, the most frequent first."""
+    """How many of the verdicts bear each label, the most frequent first."""
     return dict(Counter(check.label for check in checks).most_common())
+
+
+def check_record(
+    record: Mapping[str, Any],
+    find_fault: Callable[[Item], Fault | None],
+    malformed: Malformed,
+    *,
+    fields: tuple[str, ...] = ("ground_truth", "function"),
+) -> CallCheck:
+    """Read a record and check its calls. A record that either step crashes on is treated as `malformed` says.
+
+    `fields` must be there, as in the official scorer; an absent `predict` is an empty reply.
+    """
+    if malformed not in get_args(Malformed):
+        raise UsageError(f"unknown policy for malformed records {malformed!r}: count_wrong or raise")
+    try:
+        for name in fields:
+            record[name]
+        item = _read(record)
+        check = _check(item, find_fault)
+        _require_utf8(record, item)
+    except _CRASHES as crash:
+        if malformed == "raise":
+            raise ScorerError(crash) from crash
+        raised = type(crash).__name__
+        return CallCheck(f"scorer_error:{raised}", f"the record cannot be checked: {raised}: {crash}")
+    return check
 
 
 def fold(text: str) -> str:
@@ -135,40 +162,52 @@ def fold(text: str) -> str:
     return text.translate(_FOLDED_AWAY).lower().replace("'", '"')
 
 
-def fold_texts(values: Any) -> list[Any]:
-    """The entries of a list, its texts folded; a text gives its characters."""
-    # By index, as the official code does: an object here, which is malformed, stops both.
-    entries = [values[index] for index in range(len(values))]
-    return [fold(entry) if isinstance(entry, str) else entry for entry in entries]
+def entries(values: Any) -> list[Any]:
+    """The entries of a list, or the characters of a text.
 
-
-def read_item(record: Mapping[str, Any]) -> Item:
-    """Read `function`, `ground_truth` and `predict`; an absent `predict` is an empty reply.
-
-    Tools given as JSON text are in the chat format and are taken out of it; tools given as values are bare.
+    They are taken by index, as upstream takes them: an object in a list's place stops the scorer.
     """
-    tools, answers = record["function"], record["ground_truth"]
-    if isinstance(tools, str):
-        functions = [tool["function"] for tool in json.loads(tools)]
-        tools = [{key: each[key] for key in ("name", "description", "parameters")} for each in functions]
-    if isinstance(answers, str):
-        answers = json.loads(answers)
-    return Item(tools, answers, decode_calls(record.get("predict", "")))
+    return [values[index] for index in range(len(values))]
 
 
-def guarded(check: Callable[[], CallCheck], malformed: Malformed) -> CallCheck:
-    """Run a check; a record that it crashes on counts as wrong or raises ScorerError."""
-    if malformed not in get_args(Malformed):
-        raise UsageError(f"unknown policy for malformed records {malformed!r}: count_wrong or raise")
-    try:
-        return check()
-    except _CRASHES as crash:
-        if malformed == "raise":
-            raise ScorerError(crash) from crash
-        return CallCheck(f"scorer_error:{type(crash).__name__}", f"the record cannot be checked: {crash}")
+def fold_texts(values: Any) -> list[Any]:
+    """The entries of a list with its texts folded, but not those further inside."""
+    return [fold(entry) if isinstance(entry, str) else entry for entry in entries(values)]
 
 
 def shown(value: Any) -> str:
     """A value in a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _read(record: Mapping[str, Any]) -> Item:
+    answers, tools = record["ground_truth"], record["function"]
+    if isinstance(answers, str):
+        answers = json.loads(answers)
+    if isinstance(tools, str):
+        # Tools as text are in the chat format; tools as values are bare already.
+        functions = [tool["function"] for tool in json.loads(tools)]
+        tools = [{key: each[key] for key in ("name", "description", "parameters")} for each in functions]
+    return Item(tools, answers, decode_calls(record.get("predict", "")))
+
+
+def _check(item: Item, find_fault: Callable[[Item], Fault | None]) -> CallCheck:
+    if item.decoded.failure is not None:
+        return CallCheck(DECODER_FAILED, item.decoded.failure, item.decoded)
+    fault = find_fault(item)
+    if fault is None:
+        return CallCheck(CORRECT, decoded=item.decoded)
+    return CallCheck(fault.label, fault.message, item.decoded)
+
+
+def _require_utf8(record: Mapping[str, Any], item: Item) -> None:
+    """Raise for half a surrogate pair: upstream stores records, answers and calls as UTF-8, which has none."""
+    escaped = False
+    for value in record.values():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text.encode()
+        escaped = escaped or _SURROGATE_ESCAPE.search(text) is not None
+    if escaped:
+        calls = [[call.name, call.arguments] for call in item.decoded.calls]
+        json.dumps([item.answers, calls], ensure_ascii=False).encode()

@@ -10,7 +10,7 @@ from typing import Any
 
 from fac_eval.vocabulary import ToolCall
 
-MAX_NESTING = 200
+MAX_NESTING = 500
 """Lists and objects inside one another, above which a block counts as no JSON wherever it is read."""
 
 _OPENING = re.compile(r"<tool_call>\s*\{")
@@ -53,7 +53,7 @@ def decode_calls(predict: object) -> Decoded:
     for number, block in enumerate(_blocks(predict), start=1):
         try:
             objects.append(_read_object(block))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             dropped.append(f"block {number}: {error}")
     calls: list[DecodedCall] = []
     for number, found in enumerate(objects, start=1):
@@ -124,7 +124,7 @@ def _read_call(found: dict[str, Any]) -> DecodedCall | str:
 def _call_text(call: ToolCall) -> str:
     try:
         arguments = _read_json(call.arguments.strip() or "{}")  # some servers send no text for no arguments
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = call.arguments
     text = json.dumps({"name": call.name, "arguments": arguments}, ensure_ascii=False)
     return _ESCAPED_OR_TAG.sub(_numbered_escape, text)

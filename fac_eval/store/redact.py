@@ -27,9 +27,17 @@ _SECRET_VALUE = re.compile(
 )
 
 
+# A secret given by name within a text, as in a model spec or a header: `api_key=...`, `"x-api-key": "..."`.
+_NAMED_SECRET = re.compile(
+    r"(?P<name>\b(?:[a-z]+[_-])*(?:api[_-]?key|token|secret|password|passwd|authorization|credential)"
+    r"[\"']?\s*[=:]\s*[\"']?)(?!\d+\b)(?!\[redacted\])(?P<value>[^\s,;\"'}&]+)",
+    re.IGNORECASE,
+)
+
+
 def scrub(text: str) -> str:
-    """The text with whatever looks like a secret replaced."""
-    return _SECRET_VALUE.sub(REDACTED, text)
+    """The text with whatever looks like a secret, or is named as one, replaced."""
+    return _NAMED_SECRET.sub(rf"\g<name>{REDACTED}", _SECRET_VALUE.sub(REDACTED, text))
 
 
 def redact(value: Any) -> Any:

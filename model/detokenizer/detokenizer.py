@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from fac_eval.errors import MissingResource, UsageError
+from fac_eval.errors import UnknownName, UsageError
 
 from .config import DetokenizerConfig, read_config
 from .driver import Budget, Engine, Segment, speak_all, split_segments
-from .loading import DEFAULT_SPEAKER, load_flow, load_hift, load_speakers, speaker_vector, weights_file
+from .loading import DEFAULT_SPEAKER, load_flow, load_hift, load_speakers, locate, weights_file
 from .noise import SourceNoise, flow_noise
 from .stream import SpeechStream, StreamSettings
 from .tensor_files import LoadedFile, describe_file
@@ -69,7 +69,7 @@ class SpeechDetokenizer:
         """Load `flow` and `hift` from a folder of Fun-CosyVoice3-0.5B-2512, or of `write_random_vocoder`.
 
         Args:
-            folder: Where `flow.pt` and `hift.pt` (or `.safetensors`) are.
+            folder: Where `flow.pt` and `hift.pt` (or `.safetensors`) are; or a hub id, `owner/name@revision`.
             device: `auto` is the first GPU if there is one.
             dtype: Of the weights; the published pipeline runs in float32.
             f0_dtype: Of the pitch network. float32 is what the submodule that Fun-Audio-Chat pins does, float64
@@ -81,23 +81,21 @@ class SpeechDetokenizer:
             MissingResource: The folder, its weights or the speakers are not there.
             AssetError: A file is damaged, holds code, or is of another model; the message names what.
         """
-        folder = Path(folder).expanduser()
-        if not folder.is_dir():
-            raise MissingResource(
-                f"{folder} is no folder.", remedy="Give the folder that holds flow.pt and hift.pt."
-            )
+        folder = locate(folder)
         place = _device(device)
         config = read_config(folder)
-        voices = {}
+        voices: dict[str, Tensor] = {}
         if speakers is not None or not isinstance(speaker, Tensor):
             voices = load_speakers(folder, None if speakers is None else Path(speakers))
-        vector = speaker if isinstance(speaker, Tensor) else speaker_vector(voices, speaker)
+        vector = _vector(speaker, voices, config)
         engine = Engine(
             load_flow(folder, config, place, _dtype(dtype, "float32", "bfloat16")),
             load_hift(folder, config, place, _DTYPES[dtype], _dtype(f0_dtype, "float64", "float32")),
             flow_noise(config.flow.output_size).to(place),
-            SourceNoise(config.hift.nb_harmonics + 1, device=place),
+            SourceNoise(config.hift.nb_harmonics + 1),
         )
+        with torch.inference_mode():
+            engine.flow.prepare()
         files = [describe_file(weights_file(folder, part)) for part in ("flow", "hift")]
         return cls(engine, config, vector, speakers=voices, files=files)
 
@@ -136,7 +134,7 @@ class SpeechDetokenizer:
         segments: list[Segment] = []
         owners: list[int] = []
         for number, (codes, voice) in enumerate(zip(utterances, voices, strict=True)):
-            vector = self._vector(voice)
+            vector = self._voice(voice)
             for part in split_segments(self.speech_codes(codes)):
                 segments.append(Segment(part, vector))
                 owners.append(number)
@@ -149,7 +147,7 @@ class SpeechDetokenizer:
         self, *, speaker: Speaker | None = None, settings: StreamSettings | None = None
     ) -> SpeechStream:
         """A stream that takes codes and gives chunks of the waveform; one for each utterance."""
-        return SpeechStream(self._engine, self._vector(speaker), settings or StreamSettings())
+        return SpeechStream(self._engine, self._voice(speaker), settings or StreamSettings())
 
     def stream(
         self, codes: Iterable[int], *, speaker: Speaker | None = None, settings: StreamSettings | None = None
@@ -168,10 +166,20 @@ class SpeechDetokenizer:
         """The speech codes among `ids`, in order."""
         return [code for code in map(int, ids) if 0 <= code < self.config.flow.vocab_size]
 
-    def _vector(self, speaker: Speaker | None) -> Tensor:
-        if speaker is None:
-            return self._speaker
-        return speaker if isinstance(speaker, Tensor) else speaker_vector(self._speakers, speaker)
+    def _voice(self, speaker: Speaker | None) -> Tensor:
+        return self._speaker if speaker is None else _vector(speaker, self._speakers, self.config)
+
+
+def _vector(speaker: Speaker, voices: Mapping[str, Tensor], config: DetokenizerConfig) -> Tensor:
+    if not isinstance(speaker, Tensor):
+        if speaker not in voices:
+            raise UnknownName("speaker", speaker, voices)
+        return voices[speaker]
+    if speaker.numel() != config.flow.spk_embed_dim:
+        raise UsageError(
+            f"a speaker vector has {config.flow.spk_embed_dim} numbers, not {list(speaker.shape)}"
+        )
+    return speaker.reshape(1, -1)
 
 
 def _device(device: str | torch.device) -> torch.device:

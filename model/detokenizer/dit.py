@@ -50,7 +50,8 @@ class TimeEmbedding(nn.Module):
         rates = torch.exp(torch.arange(half, device=times.device).float() * (-math.log(10000) / (half - 1)))
         angles = _TIME_SCALE * times[:, None].float() * rates
         features = torch.cat([angles.sin(), angles.cos()], dim=-1)
-        return cast(Tensor, self.time_mlp(features.to(self.time_mlp[0].weight.dtype)))
+        weight = cast(nn.Linear, self.time_mlp[0]).weight
+        return cast(Tensor, self.time_mlp(features.to(weight.dtype)))
 
 
 class ConvPosition(nn.Module):
@@ -58,15 +59,18 @@ class ConvPosition(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        for name in ("conv1", "conv2"):
-            conv = nn.Conv1d(dim, dim, _POSITION_KERNEL, groups=_POSITION_GROUPS)
-            self.add_module(name, nn.Sequential(conv, nn.Mish()))
+        self.conv1 = nn.Sequential(self._conv(dim), nn.Mish())
+        self.conv2 = nn.Sequential(self._conv(dim), nn.Mish())
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.mT
         for layer in (self.conv1, self.conv2):
             x = layer(F.pad(x, (_POSITION_KERNEL - 1, 0)))
         return x.mT
+
+    @staticmethod
+    def _conv(dim: int) -> nn.Conv1d:
+        return nn.Conv1d(dim, dim, _POSITION_KERNEL, groups=_POSITION_GROUPS)
 
 
 class InputEmbedding(nn.Module):
@@ -158,7 +162,8 @@ class AdaptiveNorm(nn.Module):
 
     def modulations(self, time: Tensor) -> tuple[Tensor, ...]:
         """The `parts` vectors of each time, from embeddings `[times, dim]`."""
-        return self.linear(F.silu(time)).chunk(self.parts, dim=-1)
+        made: Tensor = self.linear(F.silu(time))
+        return made.chunk(self.parts, dim=-1)
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], scale, shift, _NORM_EPS)

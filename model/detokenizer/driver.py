@@ -169,7 +169,8 @@ class VocoderState:
     def _source(self, f0: Tensor) -> Tensor:
         begin = self._first * self._hop
         noise = self._engine.source_noise.rows(begin, begin + len(f0) * self._hop)
-        return self._engine.hift.m_source(f0[None], noise.to(f0.device), self._turns)
+        source: Tensor = self._engine.hift.m_source(f0[None], noise.to(f0.device), self._turns)
+        return source
 
     def _forget(self, f0: Tensor) -> None:
         """Drop frames that no further sample depends on."""
@@ -197,7 +198,8 @@ def speak_all(
 
 def _mels(engine: Engine, segments: Sequence[Segment]) -> list[Tensor]:
     embedding = torch.cat([segment.embedding for segment in segments])
-    return engine.flow([segment.codes for segment in segments], embedding, engine.flow_noise)
+    mels: list[Tensor] = engine.flow([segment.codes for segment in segments], embedding, engine.flow_noise)
+    return mels
 
 
 def _waves(engine: Engine, mels: Sequence[Tensor]) -> list[Tensor]:

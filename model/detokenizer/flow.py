@@ -154,6 +154,10 @@ class Flow(nn.Module):
             x = x + length * ((1.0 + guidance) * conditional - guidance * unconditional)
         return x
 
+    def prepare(self) -> None:
+        """Compute ahead of the first call what all calls share."""
+        self._steps(self.input_embedding.weight.device)
+
     def _steps(self, device: torch.device) -> tuple[list[float], list[TimeStep]]:
         """Lengths and modulations of the Euler steps: the same for every call, so computed once."""
         if self._schedule is None or self._schedule[0] != device:

@@ -1,7 +1,7 @@
 """The HiFT vocoder: mel to waveform by a harmonic source and an inverse Fourier transform head.
 
-Parameter names are those of the published `hift.pt`, with weight norm folded away. Tensors are `[rows, channels, time]`.
-Everything is causal except for a fixed look-ahead, so a piece of a waveform can be made from a piece of its mel.
+Parameter names are those of the published `hift.pt`, with weight norm folded away; tensors `[rows, channels, time]`.
+Everything is causal but for a fixed look-ahead, so that a piece of a waveform can be made from a piece of its mel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that everybody knows it by
 
-from fac_eval.errors import DataError
+from fac_eval.errors import DataError, UsageError
 
 from .config import HiFTConfig
 
@@ -69,11 +69,11 @@ class UpsampleConv(nn.Conv1d):
     def forward(self, input: Tensor) -> Tensor:
         kernel = self.kernel_size[0]
         back = -(-(kernel - 1) // self.rate)
-        taps = _phase_taps(kernel, self.rate, self.weight.device).to(self.weight.dtype)
+        taps = _phase_taps(kernel, self.rate).to(self.weight)
         phases = torch.einsum("oik,pkq->opiq", self.weight, taps).flatten(0, 1)
         bias = None if self.bias is None else self.bias.repeat_interleave(self.rate)
         out = F.conv1d(F.pad(input, (back, 0)), phases, bias)
-        return out.unflatten(1, (-1, self.rate)).transpose(2, 3).flatten(2)
+        return out.view(len(out), -1, self.rate, out.shape[-1]).transpose(2, 3).flatten(2)
 
 
 class DownsampleConv(nn.Conv1d):
@@ -246,6 +246,8 @@ class HiFT(nn.Module):
         """The waveform in float32, zero after the end of rows that are shorter than others."""
         config = self.config
         if not finalize:
+            if frames is not None:
+                raise UsageError("rows of different lengths can only be decoded when they are complete")
             if mel.shape[-1] < look_ahead(config):
                 raise DataError(
                     f"{mel.shape[-1]} mel frames are too few: the vocoder looks {look_ahead(config)} frames ahead"
@@ -306,7 +308,7 @@ def look_back(config: HiFTConfig) -> int:
 
 
 @lru_cache(maxsize=32)
-def _phase_taps(kernel: int, rate: int, device: torch.device) -> Tensor:
+def _phase_taps(kernel: int, rate: int) -> Tensor:
     """Which taps of a kernel fall on which column: 1 at `[phase, tap, column]`, else 0."""
     back = -(-(kernel - 1) // rate)
     with torch.inference_mode(False):
@@ -314,7 +316,7 @@ def _phase_taps(kernel: int, rate: int, device: torch.device) -> Tensor:
         for phase in range(rate):
             for tap in range(kernel):
                 taps[phase, tap, back + (phase + tap - kernel + 1) // rate] = 1.0
-        return taps.to(device)
+        return taps
 
 
 def _stft(source: Tensor, config: HiFTConfig, frames: Sequence[int] | None) -> Tensor:
@@ -354,7 +356,7 @@ def _overlapped(pieces: Tensor, hop: int) -> Tensor:
     """Add up pieces `[rows, pieces, length]`, each `hop` later than the one before."""
     rows, count, length = pieces.shape
     shifts = length // hop
-    parts = pieces.unflatten(-1, (shifts, hop))
+    parts = pieces.view(rows, count, shifts, hop)
     total = pieces.new_zeros(rows, count + shifts - 1, hop)
     for shift in range(shifts):
         total[:, shift : shift + count] += parts[:, :, shift]

@@ -5,16 +5,17 @@ Weights stay mapped to their file where they need no other precision, so loading
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fac_eval.data.assets import Asset, asset_path
-from fac_eval.errors import AssetError, FacEvalError, MissingResource, UnknownName
+from fac_eval.errors import AssetError, FacEvalError, MissingResource, require
 
 from .config import DetokenizerConfig, read_config
 from .flow import Flow
@@ -32,10 +33,10 @@ SPEAKERS = Asset(
     licence="Apache-2.0",
 )
 
-PATTERNS = ("flow.pt", "flow.safetensors", "hift.pt", "hift.safetensors", "config.json")
-"""The files of a checkpoint that are read; a hub's folder holds many more."""
-
-_SPEAKER_FILES = ("new_spk2info.pt", "spk2info.pt")
+_SPEAKER_FILE = "new_spk2info.pt"
+# A few of the many files of the published folder, most of which are gigabytes for other purposes.
+_WANTED = ["flow.pt", "flow.safetensors", "hift.pt", "hift.safetensors", "config.json", _SPEAKER_FILE]
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _GAIN, _DIRECTION = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
 _OLD_GAIN, _OLD_DIRECTION = ".weight_g", ".weight_v"
 _SHOWN_KEYS = 8
@@ -85,6 +86,33 @@ class FolderReport:
     problems: tuple[str, ...]
 
 
+def locate(place: str | Path) -> Path:
+    """The folder at `place`, or that of a hub id `owner/name`, optionally `@revision`, fetched where it is not cached.
+
+    Raises:
+        MissingResource: There is no such folder, or the hub cannot give it.
+    """
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return folder
+    name, _, revision = str(place).partition("@")
+    if not _HUB_ID.fullmatch(name):
+        raise MissingResource(
+            f"{folder} is no folder.",
+            remedy="Give the folder that holds flow.pt and hift.pt, or a hub id owner/name.",
+        )
+    hub: Any = require(
+        "huggingface_hub", extra="model", purpose="A vocoder from the hub", package="huggingface-hub"
+    )
+    try:
+        return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=_WANTED))
+    except (OSError, ValueError) as error:
+        raise MissingResource(
+            f"the vocoder {place} cannot be fetched: {error}",
+            remedy="Check the name and the network, or give a folder that holds flow.pt and hift.pt.",
+        ) from error
+
+
 def load_flow(folder: Path, config: DetokenizerConfig, device: torch.device, dtype: torch.dtype) -> Flow:
     """The flow with the weights of `folder`."""
     path = weights_file(folder, "flow")
@@ -115,16 +143,16 @@ def load_hift(
     return _filled(hift, weights)
 
 
-def load_speakers(folder: Path | None, path: Path | None = None) -> dict[str, Tensor]:
+def load_speakers(folder: Path, path: Path | None = None) -> dict[str, Tensor]:
     """Speaker vectors `[1, 192]` by name: of `path`, of the checkpoint's folder, or those `prepare` fetched.
 
     Raises:
         MissingResource: There is no such file anywhere.
         AssetError: It is damaged or holds something else.
     """
-    if path is None and folder is not None:
-        path = next((folder / name for name in _SPEAKER_FILES if (folder / name).is_file()), None)
-    path = asset_path(SPEAKERS) if path is None else path
+    if path is None:
+        own = folder / _SPEAKER_FILE
+        path = own if own.is_file() else asset_path(SPEAKERS)
     content = read_table(path)
     vectors = {}
     for name, entry in content.items():
@@ -137,16 +165,9 @@ def load_speakers(folder: Path | None, path: Path | None = None) -> dict[str, Te
     return vectors
 
 
-def speaker_vector(speakers: Mapping[str, Tensor], name: str) -> Tensor:
-    """The vector of a named speaker."""
-    if name not in speakers:
-        raise UnknownName("speaker", name, speakers)
-    return speakers[name]
-
-
-def inspect_folder(folder: str | Path) -> FolderReport:
-    """Read names and shapes only, and say whether the folder will load and what it will need."""
-    folder = Path(folder)
+def inspect_folder(place: str | Path) -> FolderReport:
+    """Read names and shapes only, and say whether a folder or hub id will load and what it will need."""
+    folder = locate(place)
     problems: list[str] = []
     files: list[LoadedFile] = []
     parameters: dict[str, int] = {}

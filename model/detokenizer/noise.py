@@ -39,13 +39,11 @@ def flow_noise(mel_bins: int = 80) -> Tensor:
 class SourceNoise:
     """Uniform noise of the vocoder's source, drawn as far as it is needed; safe to share between threads."""
 
-    def __init__(
-        self, harmonics: int = 9, *, rows: Tensor | None = None, device: torch.device | str = "cpu"
-    ) -> None:
+    def __init__(self, harmonics: int = 9, *, rows: Tensor | None = None) -> None:
         """`harmonics` counts the fundamental. `rows`, `[samples, harmonics]`, stand in for the official ones."""
         self._harmonics = harmonics
         self._given = rows is not None
-        self._rows = (torch.empty(0, harmonics) if rows is None else rows).to(device, torch.float32)
+        self._rows = (torch.empty(0, harmonics) if rows is None else rows).float()
         self._generator: torch.Generator | None = None
         self._lock = Lock()
 
@@ -55,7 +53,7 @@ class SourceNoise:
         return len(self._rows) if self._given else SOURCE_SAMPLES
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop`, `[stop - start, harmonics]`, on the noise's device."""
+        """Rows `start` to `stop`, `[stop - start, harmonics]`, on the CPU."""
         if stop > self.limit:
             raise DataError(
                 f"{stop} samples in one piece are more than the source noise lasts ({self.limit})",
@@ -72,7 +70,7 @@ class SourceNoise:
         # Doubled, so that a growing stream copies each row a bounded number of times.
         more = min(max(stop, 2 * len(self._rows)), SOURCE_SAMPLES) - len(self._rows)
         drawn = torch.rand(more, self._harmonics, generator=self._generator)
-        self._rows = torch.cat([self._rows, drawn.to(self._rows.device)])
+        self._rows = torch.cat([self._rows, drawn])
 
 
 def _source_generator(harmonics: int) -> torch.Generator:

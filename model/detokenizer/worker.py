@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Self
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -17,7 +17,11 @@ from fac_eval.errors import UsageError
 if TYPE_CHECKING:
     from .detokenizer import Speaker, SpeechDetokenizer
 
-_Job = tuple[list[int], "Speaker | None", Future[Tensor]]
+
+class _Job(NamedTuple):
+    codes: list[int]
+    speaker: Speaker | None
+    future: Future[Tensor]
 
 
 class SpeechWorker:
@@ -37,26 +41,30 @@ class SpeechWorker:
         self._detokenizer, self._max_batch = detokenizer, max_batch
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
+        self._closing = Lock()
         self._thread = Thread(target=self._work, name="speech-worker", daemon=True)
         self._thread.start()
 
     def submit(self, codes: Iterable[int], *, speaker: Speaker | None = None) -> Future[Tensor]:
         """Queue an utterance; the future holds its waveform, or what went wrong with it."""
-        if self._closed:
-            raise UsageError("the speech worker is closed")
-        future: Future[Tensor] = Future()
-        self._jobs.put((list(codes), speaker, future))
-        return future
+        job = _Job(list(codes), speaker, Future())
+        with self._closing:
+            if self._closed:
+                raise UsageError("the speech worker is closed")
+            self._jobs.put(job)
+        return job.future
 
     def close(self, *, cancel: bool = False) -> None:
-        """Wait until everything submitted is spoken, or with `cancel` only for what is being spoken."""
-        if self._closed:
-            return
-        self._closed = True
-        if cancel:
-            for _, _, future in self._waiting():
-                future.cancel()
-        self._jobs.put(None)
+        """Wait until everything submitted is spoken; with `cancel` what has not begun is given up."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            if cancel:
+                for job in self._at_once():
+                    if job is not None:
+                        job.future.cancel()
+            self._jobs.put(None)
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -67,53 +75,48 @@ class SpeechWorker:
 
     def _work(self) -> None:
         with self._own_stream():
-            while (job := self._jobs.get()) is not None:
-                jobs = [job]
-                ended = False
-                while len(jobs) < self._max_batch and not ended:
-                    try:
-                        following = self._jobs.get_nowait()
-                    except Empty:
-                        break
-                    if following is None:
-                        ended = True
-                    else:
-                        jobs.append(following)
-                self._speak([job for job in jobs if job[2].set_running_or_notify_cancel()])
-                if ended:
-                    return
+            job = self._jobs.get()
+            while job is not None:
+                following = list(self._at_once(self._max_batch - 1))
+                jobs = [job, *(each for each in following if each is not None)]
+                self._speak([each for each in jobs if each.future.set_running_or_notify_cancel()])
+                job = None if None in following else self._jobs.get()
 
-    def _speak(self, jobs: list[_Job]) -> None:
+    def _at_once(self, most: int | None = None) -> Iterator[_Job | None]:
+        """What waits in the queue now, `most` at most, and nothing after the end mark."""
+        while most is None or most > 0:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return
+            yield job
+            if job is None:
+                return
+            most = None if most is None else most - 1
+
+    def _speak(self, jobs: Sequence[_Job]) -> None:
+        if not jobs:
+            return
         try:
             waves = self._detokenizer.decode_batch(
-                [job[0] for job in jobs], speakers=[job[1] for job in jobs]
+                [job.codes for job in jobs], speakers=[job.speaker for job in jobs]
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the result
             if len(jobs) == 1:
-                jobs[0][2].set_exception(error)
+                jobs[0].future.set_exception(error)
                 return
             # One utterance must not take its neighbours down with it.
             for job in jobs:
                 self._speak([job])
             return
         for job, wave in zip(jobs, waves, strict=True):
-            job[2].set_result(wave)
-
-    def _waiting(self) -> list[_Job]:
-        jobs = []
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return jobs
-            if job is not None:
-                jobs.append(job)
+            job.future.set_result(wave)
 
     def _own_stream(self) -> AbstractContextManager[object]:
         device = self._detokenizer.device
         if device.type != "cuda":
             return nullcontext()
-        stream = torch.cuda.Stream(device)
+        stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         # What was loaded on the caller's stream must be there before this one reads it.
         stream.wait_stream(torch.cuda.current_stream(device))
         return torch.cuda.stream(stream)

@@ -95,7 +95,7 @@ class FakeHub:
     branches: dict[str, str]
     gated: bool = False
     broken: dict[str, Reply] = field(default_factory=dict)
-    """Answers to downloads of these paths, instead of the file."""
+    """Answers to downloads of these paths from their start, instead of the file."""
 
     def __call__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         parts = urlsplit(path)
@@ -174,7 +174,9 @@ class FakeHub:
         content = self.commits[commit].get(path)
         if content is None:
             return _error(404, "EntryNotFound", {"X-Repo-Commit": commit})
-        reply = self.broken.get(path) or ranged(content, headers)
+        reply = ranged(content, headers)
+        if path in self.broken and reply.status == 200:
+            reply = self.broken[path]
         etag = hashlib.sha256(content).hexdigest() if len(content) >= LARGE else _blob(content)
         named = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "X-Linked-Size": str(len(content))}
         return Reply(reply.status, reply.body, {**reply.headers, **named}, reply.cut)

@@ -320,3 +320,16 @@ def test_a_store_that_is_in_use_or_no_store_is_named(run: Run, questions: Path, 
     assert "is being written by process" in done.err
     (tmp_path / "file").write_text("not a folder")
     assert run("-m", "oracle", "-t", f"file:{questions}", "--store", "file").code == 2
+
+
+def test_assets_of_this_run_are_looked_at_first(run: Run, tmp_path: Path) -> None:
+    changed = tmp_path / "assets" / "tokenizers" / "punkt_tab" / "english"
+    changed.mkdir(parents=True)
+    for name in ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt"):
+        (changed / name).write_text("not the pinned file\n")
+    options = ("-m", "oracle", "-t", "voicebench/ifeval", "--data", "sample")
+    done = run(*options, "--assets", "assets")
+    assert done.code == 2
+    assert "is not the expected file" in done.err
+    assert run(*options).code == 0
+    assert run(*options, "--assets", "nowhere").code == 2

@@ -52,3 +52,19 @@ def test_fields_that_are_called_secrets_are_replaced(name: str) -> None:
 )
 def test_counts_and_absent_secrets_stay(data: dict[str, Any]) -> None:
     assert redact(data) == data
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("openai:model=m,api_key=plainsecret,timeout=3", "openai:model=m,api_key=[redacted],timeout=3"),
+        ('openai:headers={"X-Api-Key": "plainsecret"}', 'openai:headers={"X-Api-Key": "[redacted]"}'),
+        ("m:hf_token=plainsecret", "m:hf_token=[redacted]"),
+        ("m:password='plainsecret'", "m:password='[redacted]'"),
+        ("Authorization: Bearer abcdefghijkl", "Authorization: [redacted] [redacted]"),
+        ("m:max_tokens=20,token=5", "m:max_tokens=20,token=5"),
+    ],
+)
+def test_secrets_given_by_name_within_a_text(text: str, shown: str) -> None:
+    assert scrub(text) == shown
+    assert scrub(shown) == shown

@@ -1,0 +1,51 @@
+"""Ids to what a person gets: text without the speech's marks, and codes for the vocoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from .prompts import AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, IM_END, SILENCE, speech_code
+
+SPEECH_CODES = 6561
+"""Codes that have a sound; the ids above them mark begin, end and padding."""
+MARKS = (AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, SILENCE)
+
+
+def vocoder_codes(speech: Iterable[int]) -> list[int]:
+    """The codes that have a sound, in order; there may be none."""
+    return [code for code in speech if 0 <= code < SPEECH_CODES]
+
+
+def speech_string(tokenizer: PreTrainedTokenizerBase, speech: Sequence[int]) -> str:
+    """The written form of speech ids, as a conversation's history may hold it."""
+    return "".join(
+        speech_code(code) if 0 <= code < SPEECH_CODES else str(tokenizer.convert_ids_to_tokens(code)) for code in speech
+    )
+
+
+def cleaned(raw: str) -> str:
+    """The demo's clean-up of a raw decode: marks at the beginning and at the end go, those within stay."""
+    raw = _stripped(raw, (AUDIO_BOS, SILENCE), start=True)
+    return _stripped(raw, (AUDIO_EOS, SILENCE, IM_END), start=False)
+
+
+def mark_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The ids that are never text, whether or not the tokenizer flags them as special."""
+    found = {tokenizer.convert_tokens_to_ids(mark) for mark in MARKS}
+    return frozenset(int(mark) for mark in found if mark is not None and mark != tokenizer.unk_token_id)
+
+
+def text_of(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:
+    """The text of new ids; tool calls stay, special tokens and the speech's marks go."""
+    marks = mark_ids(tokenizer)
+    return str(tokenizer.decode([number for number in ids if number not in marks], skip_special_tokens=True))
+
+
+def _stripped(text: str, marks: Sequence[str], *, start: bool) -> str:
+    while True:
+        mark = next((m for m in marks if (text.startswith(m) if start else text.endswith(m))), None)
+        if mark is None:
+            return text
+        text = text.removeprefix(mark) if start else text.removesuffix(mark)

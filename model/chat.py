@@ -1,0 +1,362 @@
+"""`FunAudioChat`: conversations in, text and 24 kHz speech out; in batches, or as they come."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fac_eval.errors import ModelOutOfMemory, UsageError
+from fac_eval.vocabulary import Timings
+
+from .answers import text_of, vocoder_codes
+from .checkpoint import locate
+from .conversation import SHORTEST, Conversation, Overflow, Turn, last_rounds, round_count, turns_of
+from .decoding import Decoder, Prompt, Row
+from .devices import DeviceMap
+from .drop_in import seeded
+from .modeling import FunAudioChatForConditionalGeneration
+from .processor import FunAudioChatProcessor
+from .profiles import Profile, profile
+from .prompts import IM_END
+from .sampling import GenerationSettings
+from .text_stream import TextStream
+from .voice import Voice
+
+logger = logging.getLogger(__name__)
+
+CONTEXT = 2048
+"""Tokens of a prompt that the model was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said to one conversation."""
+
+    text: str
+    waveform: NDArray[np.float32] | None
+    """At `sample_rate`; None where no speech was asked for or none was said."""
+    sample_rate: int
+    codes: tuple[int, ...]
+    """The speech codes that have a sound, 25 a second."""
+    text_ids: tuple[int, ...]
+    speech_ids: tuple[int, ...]
+    """All emitted speech ids, marks included."""
+    prompt_tokens: int
+    finish_reason: str
+    seed: int
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStep:
+    """What one step added: a fragment of text, a chunk of sound, or both."""
+
+    text: str
+    audio: NDArray[np.float32] | None
+    text_id: int | None = None
+    codes: tuple[int, ...] = ()
+    finish_reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Job:
+    """One conversation on its way through a batch."""
+
+    ids: tuple[int, ...]
+    embeds: torch.Tensor
+    seed: int
+    limit: int | None = None
+    row: Row | None = None
+    finish: str = ""
+    started: float = 0.0
+    first: float | None = None
+    ended: float = 0.0
+    sound: Future[torch.Tensor] | None = None
+
+
+class FunAudioChat:
+    """The model with its processor and, for spoken answers, its vocoder."""
+
+    def __init__(
+        self,
+        model: FunAudioChatForConditionalGeneration,
+        processor: FunAudioChatProcessor,
+        voice: Voice | None = None,
+        *,
+        context: int = CONTEXT,
+        on_overflow: Overflow = "warn",
+    ) -> None:
+        self.model, self.processor, self.voice = model, processor, voice
+        self.context, self.on_overflow = context, on_overflow
+        self._told: set[str] = set()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        vocoder: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        dtype: str = "bfloat16",
+        attn_implementation: str = "sdpa",
+        device_map: DeviceMap = None,
+        vocoder_device: str | None = None,
+        revision: str | None = None,
+        speech: bool = True,
+        context: int = CONTEXT,
+        on_overflow: Overflow = "warn",
+    ) -> FunAudioChat:
+        """Load a checkpoint and, if given, a vocoder; each is a folder or a hub id (`owner/name@revision`).
+
+        Args:
+            path: The checkpoint of the language model.
+            vocoder: That of the speech detokenizer; without it spoken answers are codes only.
+            device: `auto` is a GPU where there is one.
+            dtype: `bfloat16` as published, `float32`, `float16`, or `auto` for the checkpoint's own.
+            attn_implementation: `sdpa`, `eager` or `flash_attention_2`.
+            device_map: Parts of the model to devices, or `auto` for all GPUs.
+            vocoder_device: Where not the model's; decoding and vocoding then overlap.
+            revision: Of a hub id.
+            speech: False leaves out the speech head: less memory, text only.
+            context: Prompt tokens from which on `on_overflow` applies.
+            on_overflow: `warn`, `error`, or `truncate` the oldest rounds.
+        """
+        folder = locate(path, revision=revision)
+        model = FunAudioChatForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=dtype,
+            device=device,
+            device_map=device_map,
+            attn_implementation=attn_implementation,
+            speech=speech,
+        )
+        voice = None if vocoder is None else Voice(vocoder, vocoder_device or str(model.device))
+        processor = FunAudioChatProcessor.from_pretrained(folder)
+        return cls(model, processor, voice, context=context, on_overflow=on_overflow)
+
+    def generate(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        speech: bool = False,
+        seeds: Sequence[int] | None = None,
+        profile: str | Profile | None = None,
+        batch_size: int = 8,
+        max_new_tokens: Sequence[int | None] | None = None,
+        stop: Sequence[str] = (),
+        **changes: Any,
+    ) -> list[Answer]:
+        """Answer conversations, at most `batch_size` at a time; an answer does not depend on its neighbours.
+
+        Args:
+            conversations: See `Conversation`.
+            speech: Answer with text and speech.
+            seeds: One a conversation; drawn and noted in the answers if not given.
+            profile: `s2t`, `s2s` or `demo`; by `speech` if not given.
+            batch_size: Halved, and said once, where memory does not suffice.
+            max_new_tokens: A limit for each conversation instead of the profile's.
+            stop: Texts at which an answer ends, without them.
+            changes: Settings of the profile to override (`GenerationSettings`).
+
+        Raises:
+            ModelOutOfMemory: A single conversation does not fit.
+        """
+        chosen = self._profile(speech, profile)
+        settings = self.settings(chosen, **changes)
+        seeds = [secrets.randbits(32) for _ in conversations] if seeds is None else seeds
+        limits = [None] * len(conversations) if max_new_tokens is None else max_new_tokens
+        if not len(seeds) == len(limits) == len(conversations):
+            raise UsageError(f"{len(conversations)} conversations need as many seeds and limits")
+        jobs = []
+        for conversation, seed, limit in zip(conversations, seeds, limits, strict=True):
+            ids, embeds = self.prompt(conversation, chosen)
+            jobs.append(_Job(ids, embeds, seed, limit))
+        talking = self.voice if chosen.speech else None
+        with nullcontext() if talking is None else talking.speaking() as worker:
+            self._run(jobs, settings, batch_size, stop, worker)
+            waves = [None if job.sound is None else job.sound.result() for job in jobs]
+        return [self._answer(job, wave, stop, len(jobs)) for job, wave in zip(jobs, waves, strict=True)]
+
+    def stream(
+        self,
+        conversation: Conversation,
+        *,
+        speech: bool = True,
+        seed: int | None = None,
+        profile: str | Profile | None = None,
+        **changes: Any,
+    ) -> Iterator[StreamStep]:
+        """Answer one conversation step by step: text fragments, and chunks of sound as soon as they can be made."""
+        chosen = self._profile(speech, profile)
+        settings = self.settings(chosen, **changes)
+        ids, embeds = self.prompt(conversation, chosen)
+        seed = secrets.randbits(32) if seed is None else seed
+        text = TextStream(self.processor.tokenizer)
+        sound = self.voice.open_stream() if self.voice is not None and chosen.speech else None
+        prompt = Prompt(ids, embeds, seeded(seed, self.model.device))
+        for steps in Decoder(self.model, settings, [prompt]):
+            for _, step in steps:
+                codes = tuple(vocoder_codes(step.group or ()))
+                chunks = sound.push(codes) if sound is not None and codes else []
+                fragment = text.push(step.text_id)
+                yield StreamStep(fragment, _joined(chunks), step.text_id, codes, step.finished)
+        tail = StreamStep(text.finish(), _joined(sound.finish() if sound is not None else []))
+        if tail.text or tail.audio is not None:
+            yield tail
+
+    def settings(self, profile: Profile, **changes: Any) -> GenerationSettings:
+        """A profile's settings with this checkpoint's ids and the caller's changes."""
+        tokenizer = self.processor.tokenizer
+        words = tuple(tuple(tokenizer.convert_tokens_to_ids(mark) for mark in word) for word in profile.bad_words)
+        defaults = {
+            **profile.settings,
+            "eos_token_ids": (tokenizer.convert_tokens_to_ids(IM_END),),
+            "bad_words_ids": words,
+        }
+        known = set(GenerationSettings.__dataclass_fields__)
+        unknown = set(changes) - known
+        if unknown:
+            raise UsageError(f"no generation setting {', '.join(sorted(unknown))}", remedy=f"Known: {', '.join(sorted(known))}.")
+        return GenerationSettings(**{**defaults, **{name: value for name, value in changes.items() if value is not None}})
+
+    @torch.inference_mode()
+    def prompt(self, conversation: Conversation, profile: Profile) -> tuple[tuple[int, ...], torch.Tensor]:
+        """The ids of a conversation and the backbone's inputs, its clips encoded and merged in."""
+        turns = turns_of(conversation, profile.system_prompt)
+        if profile.rounds is not None:
+            turns = last_rounds(turns, profile.rounds)
+        ids, clips = self._fitting(turns)
+        input_ids = torch.tensor([ids], device=self.model.device)
+        if not clips:
+            return tuple(ids), self.model.prompt_embeds(input_ids, None, None)[0]
+        tensors = self.processor.clip_tensors(clips, padded=False)
+        tensors = {name: value.to(self.model.device) for name, value in tensors.items()}
+        mask = tensors.pop("speech_attention_mask")
+        return tuple(ids), self.model.prompt_embeds(input_ids, self.model.encode_audio(**tensors), mask)[0]
+
+    def _fitting(self, turns: Sequence[Turn]) -> tuple[list[int], list[Any]]:
+        """Ids and clips of the turns, or of the last rounds of them that fit the context."""
+        ids, clips = self._tokens(turns)
+        if len(ids) <= self.context:
+            return ids, clips
+        message = f"a prompt of {len(ids)} tokens exceeds the {self.context} that the model was trained on"
+        if self.on_overflow == "error":
+            raise UsageError(message, remedy="Shorten it, or set on_overflow to warn or truncate.")
+        if self.on_overflow == "warn":
+            self._say_once(message)
+            return ids, clips
+        for rounds in range(round_count(turns) - 1, 0, -1):
+            ids, clips = self._tokens(last_rounds(turns, rounds))
+            if len(ids) <= self.context:
+                self._say_once(f"{message}: the oldest rounds were left out")
+                return ids, clips
+        raise UsageError(f"{message}, even with its last round alone", remedy="Shorten the audio or the text.")
+
+    def _tokens(self, turns: Sequence[Turn]) -> tuple[list[int], list[Any]]:
+        samples = [clip for turn in turns for clip in turn.clips]
+        if any(len(clip) < SHORTEST for clip in samples):
+            self._say_once(f"a clip of fewer than {SHORTEST} samples (40 ms) is silence to the model")
+        clips = self.processor.clips(samples)
+        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+        text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        (expanded,) = self.processor.expand([text], clips)
+        return list(self.processor.tokenizer(expanded)["input_ids"]), clips
+
+    def _run(
+        self, jobs: Sequence[_Job], settings: GenerationSettings, batch_size: int, stop: Sequence[str], worker: Any
+    ) -> None:
+        """Decode all jobs; out of memory, those that are not finished start over in smaller batches."""
+        start = time.monotonic()
+        while todo := [job for job in jobs if not job.finish]:
+            try:
+                self._decode(todo, settings, batch_size, stop, worker, start)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if min(batch_size, len(todo)) == 1:
+                    raise ModelOutOfMemory(str(error).split("\n", 1)[0]) from error
+                batch_size = (min(batch_size, len(todo)) + 1) // 2
+                self._say_once(f"out of memory: going on with batches of {batch_size}")
+            if self.model.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _decode(
+        self,
+        jobs: Sequence[_Job],
+        settings: GenerationSettings,
+        batch_size: int,
+        stop: Sequence[str],
+        worker: Any,
+        start: float,
+    ) -> None:
+        device = self.model.device
+        prompts = [Prompt(job.ids, job.embeds, seeded(job.seed, device), job.limit) for job in jobs]
+        decoder = Decoder(self.model, settings, prompts, batch_size=batch_size)
+        for steps in decoder:
+            now = time.monotonic()
+            for row, step in steps:
+                job = jobs[step.row]
+                job.row, job.started, job.first = row, start, job.first or now
+                finished = step.finished
+                if stop and finished is None and any(text in self._text(row) for text in stop):
+                    finished = "stop"
+                    decoder.cancel(step.row)
+                if finished is not None:
+                    job.finish, job.ended = finished, now
+                    codes = vocoder_codes(row.speech)
+                    job.sound = worker.submit(codes) if worker is not None and codes else None
+
+    def _answer(self, job: _Job, wave: torch.Tensor | None, stop: Sequence[str], batch: int) -> Answer:
+        assert job.row is not None
+        text = self._text(job.row)
+        for end in stop:
+            text = text.split(end, 1)[0]
+        first = None if job.first is None else job.first - job.started
+        return Answer(
+            text=text,
+            waveform=None if wave is None else wave.float().numpy(),
+            sample_rate=24000 if self.voice is None else self.voice.sample_rate,
+            codes=tuple(vocoder_codes(job.row.speech)),
+            text_ids=tuple(job.row.ids),
+            speech_ids=tuple(job.row.speech),
+            prompt_tokens=len(job.ids),
+            finish_reason=job.finish,
+            seed=job.seed,
+            timings=Timings(total=job.ended - job.started, first_token=first, batch=batch),
+        )
+
+    def _text(self, row: Row) -> str:
+        return text_of(self.processor.tokenizer, row.ids)
+
+    def _profile(self, speech: bool, given: str | Profile | None) -> Profile:
+        if isinstance(given, Profile):
+            return given
+        return profile(given or ("s2s" if speech else "s2t"))
+
+    def _say_once(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            logger.warning("%s", message)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    )
+
+
+def _joined(chunks: Sequence[torch.Tensor]) -> NDArray[np.float32] | None:
+    return torch.cat([chunk.flatten() for chunk in chunks]).float().cpu().numpy() if chunks else None

@@ -1,0 +1,145 @@
+"""Generation profiles: the published recipes by name, with the system prompt that belongs to each.
+
+Sources of the facts: FunAudioLLM/Fun-Audio-Chat, examples/infer_s2t.py, examples/infer_s2s.py, web_demo/server
+and utils/constant.py. Reading profiles needs neither torch nor a checkpoint.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fac_eval.data.assets import Asset, asset_path
+from fac_eval.errors import AssetError, MissingResource, UnknownName
+from fac_eval.vocabulary import Tool
+
+from .prompts import AUDIO_BOS, DEFAULT_S2M_PROMPT, DEFAULT_S2T_PROMPT, SILENCE
+
+PROMPT_FILE = Asset(
+    name="prompts of Fun-Audio-Chat",
+    url="https://raw.githubusercontent.com/FunAudioLLM/Fun-Audio-Chat/"
+    "8ba984b64b4880918db2807e08d795475481200c/utils/constant.py",
+    sha256="df0d6ae01e1af074bc662d37ae5524584599fdf581d396c42584f7ac4374b5e7",
+    path_in_cache="fun-audio-chat/constant.py",
+    licence="Apache-2.0",
+)
+
+ToolPrompt = Literal["official", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named way to generate. `settings` are those of `GenerationSettings`; `bad_words` are written out."""
+
+    name: str
+    speech: bool
+    system_prompt: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    bad_words: tuple[tuple[str, ...], ...] = ()
+    rounds: int | None = None
+    """How many rounds of history are kept; None keeps all."""
+
+
+_SAMPLED = {
+    "do_sample": True,
+    "temperature": 0.8,
+    "top_p": 0.9,
+    "top_k": 0,
+    "repetition_penalty": 1.2,
+    "force_text_abos": True,
+}
+
+PROFILES: Mapping[str, Profile] = {
+    "s2t": Profile(
+        "s2t",
+        speech=False,
+        system_prompt=DEFAULT_S2T_PROMPT,
+        settings={"text_greedy": True, "disable_speech": True, "max_new_tokens": 2048},
+    ),
+    "s2s": Profile(
+        "s2s",
+        speech=True,
+        system_prompt=DEFAULT_S2M_PROMPT,
+        settings={**_SAMPLED, "text_greedy": True, "max_new_tokens": 2048},
+    ),
+    "demo": Profile(
+        "demo",
+        speech=True,
+        system_prompt=DEFAULT_S2M_PROMPT,
+        settings={**_SAMPLED, "text_greedy": False, "max_new_tokens": 512},
+        bad_words=((AUDIO_BOS, SILENCE),),
+        rounds=8,
+    ),
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by name; an unknown one is an error that lists them."""
+    if name not in PROFILES:
+        raise UnknownName("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def tool_prompt(tools: Sequence[Tool], kind: ToolPrompt | None = None) -> tuple[str, ToolPrompt]:
+    """The system prompt that offers tools, and whose wording it is.
+
+    The authors' wording is read from their pinned file where it is on this machine (`fac-eval prepare` or the
+    assets folder) and required if `kind` is `official`; ours stands in for it otherwise.
+    """
+    lines = "\n".join(json.dumps(_definition(tool), ensure_ascii=False) for tool in tools)
+    if kind != "own":
+        try:
+            return published_prompt("FUNCTION_CALLING_PROMPT").replace("{tools_definition}", lines), "official"
+        except MissingResource:
+            if kind == "official":
+                raise
+    return _OWN_TOOL_PROMPT.replace("{tools_definition}", lines), "own"
+
+
+def published_prompt(name: str) -> str:
+    """A prompt out of the authors' pinned file, read without running it."""
+    path = asset_path(PROMPT_FILE)
+    values: dict[str, str] = {}
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            text = _text(node.value, values)
+            if text is not None:
+                values[node.targets[0].id] = text
+    if name not in values:
+        raise AssetError(f"{path}: has no text {name}")
+    return values[name]
+
+
+def _text(node: ast.expr, known: Mapping[str, str]) -> str | None:
+    """The value of a string expression: literals, earlier names, sums and f-strings of them."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if isinstance(node, ast.FormattedValue):
+        return _text(node.value, known)
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.JoinedStr):
+        parts = node.values
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [node.left, node.right]
+    texts = [_text(part, known) for part in parts]
+    return None if not parts or None in texts else "".join(text for text in texts if text is not None)
+
+
+def _definition(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+# The tags and the JSON form are the interface that the backbone was trained on; the sentences are ours.
+_OWN_TOOL_PROMPT = (
+    DEFAULT_S2T_PROMPT
+    + "\n\n# Tools\n\nFunctions that may help with the request are listed as JSON, one a line:\n"
+    "<tools>\n{tools_definition}\n</tools>\n\n"
+    "To call one, answer with its name and arguments as JSON between tags, once for each call:\n"
+    '<tool_call>\n{"name": <name>, "arguments": <arguments as a JSON object>}\n</tool_call>'
+)

@@ -1,0 +1,23 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import fac_eval
+
+
+@pytest.fixture(scope="session")
+def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one finished run: `oracle` and `empty` on two tasks' sample data. Read it only."""
+    store = tmp_path_factory.mktemp("finished") / "store"
+    fac_eval.run(
+        ["oracle", "empty"],
+        ["voicebench/mmsu", "voicebench/bbh"],
+        data="sample",
+        store=str(store),
+        progress=False,
+    )
+    return store
