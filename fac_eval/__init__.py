@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fac_eval.engine.result import RunResult
     from fac_eval.errors import FacEvalError
     from fac_eval.interfaces import AsyncModel, Capabilities, Judge, Model, SampleModel
+    from fac_eval.scores import Metric
     from fac_eval.task import Benchmark, Task
     from fac_eval.vocabulary import (
         Failure,
@@ -39,6 +40,7 @@ _HOMES = {
     "Failure": "fac_eval.vocabulary",
     "Judge": "fac_eval.interfaces",
     "Message": "fac_eval.vocabulary",
+    "Metric": "fac_eval.scores",
     "Model": "fac_eval.interfaces",
     "Request": "fac_eval.vocabulary",
     "Response": "fac_eval.vocabulary",
@@ -62,6 +64,7 @@ __all__ = [
     "Failure",
     "Judge",
     "Message",
+    "Metric",
     "Model",
     "Request",
     "Response",

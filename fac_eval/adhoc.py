@@ -19,7 +19,8 @@ from fac_eval.metrics.generic import (
     letters,
     word_errors,
 )
-from fac_eval.task import Metric, Task
+from fac_eval.scores import Metric
+from fac_eval.task import Task
 from fac_eval.vocabulary import Evidence, Figure, Message, Request, Response, Sample, Score, Text, system
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fac_eval.task import Metric
 from fac_eval.vocabulary import Figure
 
 if TYPE_CHECKING:
@@ -17,6 +17,25 @@ if TYPE_CHECKING:
     from fac_eval.stats import Estimate
 
 VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure that is a ratio of sums over the scored samples.
+
+    `of` and `per` name a column: `value` or one of the score's parts. Without `per` the figure is a plain mean.
+    """
+
+    name: str
+    of: str = "value"
+    per: str | None = None
+    scale: float = 100.0
+    unit: str = "%"
+    higher_is_better: bool = True
+    main: bool = False
+    share: bool = False
+    """A rate of checks of which a sample has several: its interval stays between 0 and `scale`."""
+    note: str | None = None
 
 
 class ScoreTable:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin, get_type_hints
 
+from fac_eval.scores import Metric, ScoreTable
 from fac_eval.vocabulary import (
     Evidence,
     Figure,
@@ -28,7 +29,6 @@ from fac_eval.vocabulary import (
 if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
     from fac_eval.data.hub import DataFinder, HubDataset
-    from fac_eval.scores import ScoreTable
 
 Need = Literal["transcript", "quality", "judge"]
 
@@ -36,25 +36,6 @@ Need = Literal["transcript", "quality", "judge"]
 @dataclass(frozen=True, slots=True)
 class NoOptions:
     """The options of a task that has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A figure that is a ratio of sums over the scored samples.
-
-    `of` and `per` name a column: `value` or one of the score's parts. Without `per` the figure is a plain mean.
-    """
-
-    name: str
-    of: str = "value"
-    per: str | None = None
-    scale: float = 100.0
-    unit: str = "%"
-    higher_is_better: bool = True
-    main: bool = False
-    share: bool = False
-    """A rate of checks of which a sample has several: its interval stays between 0 and `scale`."""
-    note: str | None = None
 
 
 class Task(ABC):

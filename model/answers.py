@@ -21,7 +21,8 @@ def vocoder_codes(speech: Iterable[int]) -> list[int]:
 def speech_string(tokenizer: PreTrainedTokenizerBase, speech: Sequence[int]) -> str:
     """The written form of speech ids, as a conversation's history may hold it."""
     return "".join(
-        speech_code(code) if 0 <= code < SPEECH_CODES else str(tokenizer.convert_ids_to_tokens(code)) for code in speech
+        speech_code(code) if 0 <= code < SPEECH_CODES else str(tokenizer.convert_ids_to_tokens(code))
+        for code in speech
     )
 
 

@@ -50,7 +50,9 @@ class SlotCache:
         self.lengths = [length + 1 for length in self.lengths]
         self._columns.clear()
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+    def update(
+        self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
         """Keep a layer's new columns and return all that it may attend to."""
         if self._first_pass:
             self._keep_first(keys, values, layer)
@@ -97,11 +99,11 @@ class SlotCache:
         if not self.lengths:
             self._keys, self._values = [], []
 
-    def get_seq_length(self, layer: int = 0) -> int:  # noqa: ARG002 - asked by transformers
+    def get_seq_length(self, layer: int = 0) -> int:
         """Columns before the present pass."""
         return self.width - self._new
 
-    def get_mask_sizes(self, query_length: int, layer: int = 0) -> tuple[int, int]:  # noqa: ARG002
+    def get_mask_sizes(self, query_length: int, layer: int = 0) -> tuple[int, int]:
         """Columns that the present pass attends to, and the first of them."""
         return (self._new if self._first_pass else self.width), 0
 

@@ -6,11 +6,10 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,6 +155,8 @@ class FunAudioChat:
         batch_size: int = 8,
         max_new_tokens: Sequence[int | None] | None = None,
         stop: Sequence[str] = (),
+        sound: bool = True,
+        halve: bool = True,
         **changes: Any,
     ) -> list[Answer]:
         """Answer conversations, at most `batch_size` at a time; an answer does not depend on its neighbours.
@@ -165,13 +166,15 @@ class FunAudioChat:
             speech: Answer with text and speech.
             seeds: One a conversation; drawn and noted in the answers if not given.
             profile: `s2t`, `s2s` or `demo`; by `speech` if not given.
-            batch_size: Halved, and said once, where memory does not suffice.
+            batch_size: How many are decoded together.
             max_new_tokens: A limit for each conversation instead of the profile's.
             stop: Texts at which an answer ends, without them.
+            sound: False leaves spoken answers as codes.
+            halve: Go on with half the batch, and say so once, where memory does not suffice.
             changes: Settings of the profile to override (`GenerationSettings`).
 
         Raises:
-            ModelOutOfMemory: A single conversation does not fit.
+            ModelOutOfMemory: A single conversation does not fit, or with `halve` off the batch does not.
         """
         chosen = self._profile(speech, profile)
         settings = self.settings(chosen, **changes)
@@ -181,11 +184,12 @@ class FunAudioChat:
             raise UsageError(f"{len(conversations)} conversations need as many seeds and limits")
         jobs = []
         for conversation, seed, limit in zip(conversations, seeds, limits, strict=True):
-            ids, embeds = self.prompt(conversation, chosen)
+            with _memory_watched():
+                ids, embeds = self.prompt(conversation, chosen)
             jobs.append(_Job(ids, embeds, seed, limit))
-        talking = self.voice if chosen.speech else None
+        talking = self.voice if chosen.speech and sound else None
         with nullcontext() if talking is None else talking.speaking() as worker:
-            self._run(jobs, settings, batch_size, stop, worker)
+            self._run(jobs, settings, batch_size, stop, worker, halve)
             waves = [None if job.sound is None else job.sound.result() for job in jobs]
         return [self._answer(job, wave, stop, len(jobs)) for job, wave in zip(jobs, waves, strict=True)]
 
@@ -219,7 +223,9 @@ class FunAudioChat:
     def settings(self, profile: Profile, **changes: Any) -> GenerationSettings:
         """A profile's settings with this checkpoint's ids and the caller's changes."""
         tokenizer = self.processor.tokenizer
-        words = tuple(tuple(tokenizer.convert_tokens_to_ids(mark) for mark in word) for word in profile.bad_words)
+        words = tuple(
+            tuple(tokenizer.convert_tokens_to_ids(mark) for mark in word) for word in profile.bad_words
+        )
         defaults = {
             **profile.settings,
             "eos_token_ids": (tokenizer.convert_tokens_to_ids(IM_END),),
@@ -228,8 +234,13 @@ class FunAudioChat:
         known = set(GenerationSettings.__dataclass_fields__)
         unknown = set(changes) - known
         if unknown:
-            raise UsageError(f"no generation setting {', '.join(sorted(unknown))}", remedy=f"Known: {', '.join(sorted(known))}.")
-        return GenerationSettings(**{**defaults, **{name: value for name, value in changes.items() if value is not None}})
+            raise UsageError(
+                f"no generation setting {', '.join(sorted(unknown))}",
+                remedy=f"Known: {', '.join(sorted(known))}.",
+            )
+        return GenerationSettings(
+            **{**defaults, **{name: value for name, value in changes.items() if value is not None}}
+        )
 
     @torch.inference_mode()
     def prompt(self, conversation: Conversation, profile: Profile) -> tuple[tuple[int, ...], torch.Tensor]:
@@ -262,7 +273,9 @@ class FunAudioChat:
             if len(ids) <= self.context:
                 self._say_once(f"{message}: the oldest rounds were left out")
                 return ids, clips
-        raise UsageError(f"{message}, even with its last round alone", remedy="Shorten the audio or the text.")
+        raise UsageError(
+            f"{message}, even with its last round alone", remedy="Shorten the audio or the text."
+        )
 
     def _tokens(self, turns: Sequence[Turn]) -> tuple[list[int], list[Any]]:
         samples = [clip for turn in turns for clip in turn.clips]
@@ -275,18 +288,23 @@ class FunAudioChat:
         return list(self.processor.tokenizer(expanded)["input_ids"]), clips
 
     def _run(
-        self, jobs: Sequence[_Job], settings: GenerationSettings, batch_size: int, stop: Sequence[str], worker: Any
+        self,
+        jobs: Sequence[_Job],
+        settings: GenerationSettings,
+        batch_size: int,
+        stop: Sequence[str],
+        worker: Any,
+        halve: bool,
     ) -> None:
         """Decode all jobs; out of memory, those that are not finished start over in smaller batches."""
         start = time.monotonic()
         while todo := [job for job in jobs if not job.finish]:
             try:
-                self._decode(todo, settings, batch_size, stop, worker, start)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
+                with _memory_watched():
+                    self._decode(todo, settings, batch_size, stop, worker, start)
+            except ModelOutOfMemory:
+                if not halve or min(batch_size, len(todo)) == 1:
                     raise
-                if min(batch_size, len(todo)) == 1:
-                    raise ModelOutOfMemory(str(error).split("\n", 1)[0]) from error
                 batch_size = (min(batch_size, len(todo)) + 1) // 2
                 self._say_once(f"out of memory: going on with batches of {batch_size}")
             if self.model.device.type == "cuda":
@@ -351,11 +369,21 @@ class FunAudioChat:
             logger.warning("%s", message)
 
 
+@contextmanager
+def _memory_watched() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelOutOfMemory(str(error).split("\n", 1)[0]) from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "not enough memory" in str(error) or "can't allocate memory" in str(error)
-    )
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _joined(chunks: Sequence[torch.Tensor]) -> NDArray[np.float32] | None:

@@ -1,13 +1,11 @@
-"""The files of a checkpoint: where they are, what tensors they hold, and their sha256."""
+"""The files of a checkpoint: where they are and what tensors they hold."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,12 +13,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from fac_eval.errors import AssetError, UsageError, require
+from fac_eval.errors import AssetError, require
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
+from .provenance import split_hub_id
+
 _SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "speech_tokenizer/*"]
 _WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin", "*.pt"]
-_CHUNK = 2**22
 
 
 class _Slice(Protocol):
@@ -45,18 +43,13 @@ def locate(path: str | os.PathLike[str], *, revision: str | None = None, weights
     folder = Path(path)
     if folder.is_dir():
         return folder
-    name, _, given = os.fspath(path).partition("@")
-    if not _HUB_ID.match(name):
-        raise UsageError(
-            f"{folder}: there is no such checkpoint folder",
-            remedy="Give a folder with config.json, or a hub id owner/name.",
-        )
+    name, revision = split_hub_id(os.fspath(path), revision)
     hub: Any = require(
         "huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub"
     )
     patterns = _SMALL_FILES + (_WEIGHT_FILES if weights else [])
     try:
-        return Path(hub.snapshot_download(name, revision=given or revision, allow_patterns=patterns))
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:
         raise AssetError(
             f"the checkpoint {name!r} cannot be fetched: {error}",
@@ -81,47 +74,6 @@ def entries(files: list[Path]) -> Iterator[TensorEntry]:
     """Every tensor of the files, lazily. A truncated file or one with code in it is refused by name."""
     for path in files:
         yield from _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, remembered next to nothing: callers that ask often keep it (`file_hashes`)."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def file_hashes(folder: Path, files: list[Path]) -> Mapping[str, str]:
-    """sha256 by file name; kept in a cache keyed by path, size and time of change, since shards are large."""
-    from platformdirs import user_cache_path
-
-    cache_path = user_cache_path("fac-eval") / "sha256.json"
-    try:
-        cache: dict[str, str] = json.loads(cache_path.read_text("utf-8"))
-    except (OSError, ValueError):
-        cache = {}
-    result, fresh = {}, False
-    for path in files:
-        stat = path.stat()
-        key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in cache:
-            cache[key] = sha256_of(path)
-            fresh = True
-        result[path.relative_to(folder).as_posix()] = cache[key]
-    if fresh:
-        _keep(cache_path, cache)
-    return result
-
-
-def _keep(path: Path, cache: dict[str, str]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(cache), "utf-8")
-        temporary.replace(path)
-    except OSError:
-        return  # a read-only home costs time at the next start, nothing else
 
 
 def _indexed(index: Path) -> list[Path]:

@@ -6,9 +6,8 @@ Everything is read from the set: sizes, weights, waveforms, settings, tolerances
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,9 @@ def cases(path: Path) -> Iterator[Case]:
             yield Case(f"{group}.{case_id}", group, partial(check, entry))
     for name in golden.tensors:
         if not name.startswith("wave."):
-            yield Case(f"tensor.{name}", f"tensor: {_kind(name)}", partial(_check_tensor, golden, produced, name))
+            yield Case(
+                f"tensor.{name}", f"tensor: {_kind(name)}", partial(_check_tensor, golden, produced, name)
+            )
     yield Case("tensors", "completeness", partial(_check_complete, golden, checks))
 
 
@@ -64,7 +65,10 @@ def _entries(group: Any) -> Iterator[tuple[str, Any]]:
 
 def _check_waveform(golden: GoldenModel, name: str, entry: Mapping[str, Any]) -> list[str]:
     samples = golden.wave(name)
-    found = {"samples": len(samples), "sha256_float32_le": hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest()}
+    found = {
+        "samples": len(samples),
+        "sha256_float32_le": hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest(),
+    }
     return differences(dict(entry), found)
 
 
@@ -113,7 +117,8 @@ def _kind(name: str) -> str:
 def _check_complete(golden: GoldenModel, checks: CaseChecks) -> list[str]:
     """Every group of the index has its check, and index and file name the same tensors."""
     known = {"header", "waveforms", "tensors", *checks.groups()}
-    problems = [f"the index has a group {name!r} that nothing checks" for name in golden.index if name not in known and golden.index[name]]
+    unknown = [name for name, group in golden.index.items() if name not in known and group]
+    problems = [f"the index has a group {name!r} that nothing checks" for name in unknown]
     listed, held = set(golden.index["tensors"]), set(golden.tensors)
     problems += [f"{name} is in the index but not in the file" for name in sorted(listed - held)]
     problems += [f"{name} is in the file but not in the index" for name in sorted(held - listed)]

@@ -98,21 +98,29 @@ class CaseChecks:
 
     def _edge(self, case: Entry) -> Mapping[str, Tensor]:
         processor, name = self._golden.processor, case["case"]
-        turns = [{"role": "system", "content": DEFAULT_S2T_PROMPT}, {"role": "user", "content": AUDIO_TEMPLATE}]
+        turns = [
+            {"role": "system", "content": DEFAULT_S2T_PROMPT},
+            {"role": "user", "content": AUDIO_TEMPLATE},
+        ]
         asked = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        short = self._golden.wave(min(self._golden.index["waveforms"], key=lambda w: len(self._golden.wave(w))))
+        short = self._golden.wave(
+            min(self._golden.index["waveforms"], key=lambda w: len(self._golden.wave(w)))
+        )
         samples = _SAMPLES.match(name)
         if samples:
             return processor(text=asked, audio=[np.full(int(samples[1]), 0.1, np.float32)])
         if "JSON audio" in name:
-            ids = [i for i, m in zip(*(case["output"][k][0] for k in ("speech_ids", "speech_attention_mask")), strict=True) if m]
+            rows = [case["output"][key][0] for key in ("speech_ids", "speech_attention_mask")]
+            ids = [number for number, real in zip(*rows, strict=True) if real]
             tokens = "".join(processor.speech_tokenizer.convert_ids_to_tokens(ids))
             return processor(text=f"a{AUDIO}b", audio=[json.dumps({"path": "", "token": tokens})])
         made: dict[str, Callable[[], Mapping[str, Tensor]]] = {
             "two audios, one placeholder": lambda: processor(text=asked, audio=[short, short]),
             "placeholder without audio": lambda: processor(text=asked),
             "bare ndarray instead of list": lambda: processor(text=asked, audio=short),
-            "only <|audio_bos|> wraps the placeholder": lambda: processor(text=f"a{AUDIO_BOS}{AUDIO}b", audio=[short]),
+            "only <|audio_bos|> wraps the placeholder": lambda: processor(
+                text=f"a{AUDIO_BOS}{AUDIO}b", audio=[short]
+            ),
             "no wrapping at all": lambda: processor(text=f"a{AUDIO}b", audio=[short]),
         }
         if name not in made:
@@ -160,7 +168,9 @@ class CaseChecks:
         for row, prompt in enumerate(prompts):
             alone = generation(self._golden, {**case, "prompt": prompt})
             ours = {"text": found["new_text_ids"][row], "speech": found["speech_ids"][row]}
-            problems += differences({"text": alone["new_text_ids"][0], "speech": alone["speech_ids"][0]}, ours)
+            problems += differences(
+                {"text": alone["new_text_ids"][0], "speech": alone["speech_ids"][0]}, ours
+            )
         longest = max(range(len(prompts)), key=lambda n: len(self._golden.prompt(prompts[n])["input_ids"]))
         kept = {"text": found["new_text_ids"][longest], "speech": found["speech_ids"][longest]}
         return problems + differences(
@@ -170,11 +180,9 @@ class CaseChecks:
     def streamed(self, case: Entry) -> list[str]:
         """The step records of the demo's streamer over a recorded run."""
         golden = self._golden
-        group = case["same_run_as"].split(" ")[0]
-        same = next(
-            run for run in golden.index["generate_cases"]
-            if run["id"].startswith(group) and run["torch_seed"] == case["torch_seed"] and run["prompt"] == case["prompt"]
-        )
+        group, wanted = case["same_run_as"].split(" ")[0], (case["torch_seed"], case["prompt"])
+        runs = [run for run in golden.index["generate_cases"] if run["id"].startswith(group)]
+        same = next(run for run in runs if (run["torch_seed"], run["prompt"]) == wanted)
         streamer = DemoStreamer(golden.processor.tokenizer)
         generation(golden, same, streamer=streamer)
         prompt = [golden.prompt(case["prompt"])["input_ids"]]
@@ -205,9 +213,15 @@ class CaseChecks:
     def bfloat16(self, recorded: float) -> list[str]:
         """How far bfloat16 is from float32, which depends on the machine's kernels: near the recorded distance."""
         inputs = self._golden.inputs("p_chirp")
-        exact, coarse = (self._golden.forward(inputs, kind).logits.float() for kind in ("float32", "bfloat16"))
+        exact, coarse = (
+            self._golden.forward(inputs, kind).logits.float() for kind in ("float32", "bfloat16")
+        )
         apart = float((exact - coarse).abs().max())
-        return [] if recorded / 2 <= apart <= recorded * 2 else [f"bfloat16 is {apart} off, the record {recorded}"]
+        return (
+            []
+            if recorded / 2 <= apart <= recorded * 2
+            else [f"bfloat16 is {apart} off, the record {recorded}"]
+        )
 
     def train(self, case: Entry) -> list[str]:
         """The templated text of the teacher-forced sample; its tensors are checked as such."""

@@ -92,8 +92,12 @@ class Produced:
     @torch.inference_mode()
     def _continuous(self, inputs: Mapping[str, Tensor]) -> Tensor:
         lengths = inputs["feature_attention_mask"].sum(1).tolist()
-        packed = torch.cat([mel[:, :n] for mel, n in zip(inputs["input_features"], lengths, strict=True)], dim=1)
-        rows: Tensor = self._golden.model().continuous_audio_tower(packed, lengths, inputs["speech_ids"].shape[1])
+        packed = torch.cat(
+            [mel[:, :n] for mel, n in zip(inputs["input_features"], lengths, strict=True)], dim=1
+        )
+        rows: Tensor = self._golden.model().continuous_audio_tower(
+            packed, lengths, inputs["speech_ids"].shape[1]
+        )
         return rows
 
     @torch.inference_mode()
@@ -113,7 +117,11 @@ class Produced:
         seen: dict[str, Tensor] = {}
 
         def keep(key: str, value: Tensor) -> None:
-            packed = value if value.dim() == 2 else torch.cat([part[:n] for part, n in zip(value, rows, strict=True)])
+            packed = (
+                value
+                if value.dim() == 2
+                else torch.cat([part[:n] for part, n in zip(value, rows, strict=True)])
+            )
             seen[key] = packed
 
         handles = [tower.layers[0].register_forward_pre_hook(lambda _, args: keep("layer_in", args[0]))]
@@ -135,7 +143,9 @@ class Produced:
         if part != "out":
             return given[name]
         tower = self._golden.model().continuous_audio_tower
-        rows: Tensor = tower(given["enc_direct.input"], given["enc_direct.lens"].tolist(), given[name].shape[1])
+        rows: Tensor = tower(
+            given["enc_direct.input"], given["enc_direct.lens"].tolist(), given[name].shape[1]
+        )
         return rows
 
     @torch.inference_mode()

@@ -116,7 +116,9 @@ def _parts(parts: Sequence[Any]) -> tuple[list[str], tuple[NDArray[np.float32], 
         if isinstance(part, Mapping):
             kind = part.get("type", "text")
             if kind not in ("text", "audio") or kind not in part:
-                raise UsageError(f"a part is {{'type': 'text', 'text': ...}} or with 'audio', got {part!r:.80}")
+                raise UsageError(
+                    f"a part is {{'type': 'text', 'text': ...}} or with 'audio', got {part!r:.80}"
+                )
             value = part[kind] if kind == "text" else _Clip(part[kind])
         if isinstance(value, str):
             texts.append(value)

@@ -110,13 +110,16 @@ class Decoder:
     def cancel(self, number: int) -> None:
         """Drop a row, decoded in part or still waiting."""
         self._waiting = deque(row for row in self._waiting if row.number != number)
-        self._leave([row.number == number for row in self._rows])
+        with torch.inference_mode():
+            self._leave([row.number == number for row in self._rows])
 
     def __iter__(self) -> Iterator[list[tuple[Row, Step]]]:
         """The steps, one list a pass over the batch, until no row is left."""
         while self._waiting or self._rows:
             with torch.inference_mode():
-                steps = self._join() if self._waiting and len(self._rows) < self.batch_size else self._advance()
+                steps = (
+                    self._join() if self._waiting and len(self._rows) < self.batch_size else self._advance()
+                )
             yield steps
 
     def _join(self) -> list[tuple[Row, Step]]:

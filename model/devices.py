@@ -35,7 +35,11 @@ def resolve_devices(
         if device_map != "auto":
             return {"": torch.device(device_map)}
         count = torch.cuda.device_count()
-        return {"": best_device()} if count < 2 else balanced(model, [torch.device("cuda", n) for n in range(count)])
+        return (
+            {"": best_device()}
+            if count < 2
+            else balanced(model, [torch.device("cuda", n) for n in range(count)])
+        )
     devices = {name: torch.device(value) for name, value in device_map.items()}
     speech, head = (devices.get(name) for name in _TOGETHER)
     if speech != head and speech is not None and head is not None:
@@ -79,7 +83,8 @@ def follow_devices(model: nn.Module, devices: Mapping[str, torch.device]) -> Non
 
 def _units(model: nn.Module) -> list[str]:
     """What the balanced split may not cut, in the order in which data flows."""
-    layers = [f"language_model.model.layers.{n}" for n in range(len(model.get_submodule("language_model.model.layers")))]  # type: ignore[arg-type]
+    stack = model.get_submodule("language_model.model.layers")
+    layers = [f"language_model.model.layers.{name}" for name, _ in stack.named_children()]
     towers = ["continuous_audio_tower", *(name for name in _TOGETHER if hasattr(model, name))]
     towers = [name for name in towers if getattr(model, name) is not None]
     ends = ["language_model.model.norm", "language_model.model.rotary_emb", "language_model.lm_head"]

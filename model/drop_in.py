@@ -17,7 +17,15 @@ _SPOKEN = ("text_greedy", "only_crq_sampling", "disable_speech", "force_text_abo
 _SAMPLED = ("do_sample", "temperature", "top_p", "top_k", "repetition_penalty")
 _WITHOUT_EFFECT = {"length_penalty", "return_dict_in_generate", "synced_gpus", "logits_to_keep"}
 _FIXED = {"num_beams": 1, "num_return_sequences": 1, "use_cache": True}
-_KNOWN = {*_SAMPLED, *_FIXED, *_WITHOUT_EFFECT, "bad_words_ids", "eos_token_id", "max_new_tokens", "max_length"}
+_KNOWN = {
+    *_SAMPLED,
+    *_FIXED,
+    *_WITHOUT_EFFECT,
+    "bad_words_ids",
+    "eos_token_id",
+    "max_new_tokens",
+    "max_length",
+}
 TRANSFORMERS_TOP_K = 50
 """What transformers samples with where neither caller nor checkpoint says anything."""
 DEFAULT_MAX_NEW_TOKENS = 2048
@@ -61,7 +69,9 @@ def generate(
         pad_token_id = model.generation_config.get("pad_token_id")
     filler = model.config.text_config.pad_token_id if pad_token_id is None else pad_token_id
     new = _padded([row.ids for row in ordered], 0 if filler is None else filler, input_ids.device)
-    speech = _padded([row.speech for row in ordered], model.config.audio_config.pad_token_id, input_ids.device)
+    speech = _padded(
+        [row.speech for row in ordered], model.config.audio_config.pad_token_id, input_ids.device
+    )
     return torch.cat([input_ids, new], dim=1), speech
 
 
@@ -75,7 +85,10 @@ def settings_of(
     for name, only in _FIXED.items():
         if given.get(name, only) not in (only, None):
             raise ValueError(f"generate supports {name}={only} only, got {given[name]!r}")
-    values = {**model.generation_config, **{name: value for name, value in given.items() if value is not None}}
+    values = {
+        **model.generation_config,
+        **{name: value for name, value in given.items() if value is not None},
+    }
     limit = values.get("max_new_tokens")
     if limit is None and values.get("max_length") is not None:
         limit = values["max_length"] - prompt_length
@@ -114,7 +127,9 @@ def row_prompts(
         raise ValueError(f"{len(input_ids)} rows need as many seeds, got {len(generators)}")
     return [
         Prompt(tuple(ids[real].tolist()), row[real.to(row.device)], generator)
-        for ids, real, row, generator in zip(input_ids, attention_mask.bool(), embeds, generators, strict=True)
+        for ids, real, row, generator in zip(
+            input_ids, attention_mask.bool(), embeds, generators, strict=True
+        )
     ]
 
 
@@ -125,4 +140,6 @@ def seeded(seed: int, device: torch.device) -> torch.Generator:
 
 def _padded(rows: Sequence[Sequence[int]], filler: int, device: torch.device) -> Tensor:
     width = max(map(len, rows), default=0)
-    return torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows], device=device, dtype=torch.int64)
+    return torch.tensor(
+        [[*row, *[filler] * (width - len(row))] for row in rows], device=device, dtype=torch.int64
+    )

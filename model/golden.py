@@ -52,7 +52,9 @@ class GoldenModel:
         """The same with another window of the feature extractor, in seconds."""
         own = self.processor
         mel = replace(own.mel, n_samples=chunk_length * own.mel.sampling_rate)
-        return FunAudioChatProcessor(own.tokenizer, own.speech_tokenizer, mel, audio_group_size=own.audio_group_size)
+        return FunAudioChatProcessor(
+            own.tokenizer, own.speech_tokenizer, mel, audio_group_size=own.audio_group_size
+        )
 
     def model(self, dtype: str = "float32") -> FunAudioChatForConditionalGeneration:
         """The checkpoint's model."""
@@ -77,7 +79,9 @@ class GoldenModel:
         """The model's inputs for one prompt, or for several in a batch."""
         cases = [self.prompt(name) for name in names]
         waves = [self.wave(wave) for case in cases for wave in case["audio"]]
-        batch = (processor or self.processor)(text=[case["templated_text"] for case in cases], audio=waves or None)
+        batch = (processor or self.processor)(
+            text=[case["templated_text"] for case in cases], audio=waves or None
+        )
         return dict(batch)
 
     @torch.inference_mode()

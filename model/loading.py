@@ -15,7 +15,7 @@ from torch import nn
 
 from fac_eval.errors import AssetError, UsageError
 
-from .checkpoint import TensorEntry, entries, file_hashes, locate, weight_files
+from .checkpoint import TensorEntry, entries, locate, weight_files
 from .config import FunAudioChatConfig
 from .devices import DeviceMap, device_of, follow_devices, resolve_devices
 from .modeling import FunAudioChatForConditionalGeneration
@@ -208,16 +208,6 @@ def resolve_dtype(dtype: str | torch.dtype | None, found: Iterable[TensorEntry])
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise UsageError(f"unknown dtype {dtype!r}", remedy="Known: bfloat16, float16, float32, auto.")
     return kind
-
-
-def provenance(folder: Path) -> dict[str, Any]:
-    """What the answers of a checkpoint depend on: the sha256 of its weights and of every small file."""
-    small = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in (".json", ".jinja", ".txt")
-    ]
-    return {"folder": folder.name, "sha256": dict(file_hashes(folder, [*small, *weight_files(folder)]))}
 
 
 def _fill(

@@ -29,7 +29,9 @@ def step_mask(model: Any, lengths: Tensor, keys: int) -> Any:
     if model.config._attn_implementation.startswith("flash"):
         return valid.to(torch.int64)
     allowed = valid[:, None, None]
-    return for_layers(model, _added(model, allowed) if model.config._attn_implementation == "eager" else allowed)
+    return for_layers(
+        model, _added(model, allowed) if model.config._attn_implementation == "eager" else allowed
+    )
 
 
 def for_layers(model: Any, mask: Tensor | None) -> Any:

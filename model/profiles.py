@@ -92,7 +92,9 @@ def tool_prompt(tools: Sequence[Tool], kind: ToolPrompt | None = None) -> tuple[
     lines = "\n".join(json.dumps(_definition(tool), ensure_ascii=False) for tool in tools)
     if kind != "own":
         try:
-            return published_prompt("FUNCTION_CALLING_PROMPT").replace("{tools_definition}", lines), "official"
+            return published_prompt("FUNCTION_CALLING_PROMPT").replace(
+                "{tools_definition}", lines
+            ), "official"
         except MissingResource:
             if kind == "official":
                 raise

@@ -34,7 +34,9 @@ class GenerationSettings:
     def __post_init__(self) -> None:
         """Refuse values that no distribution has."""
         if self.do_sample and not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {self.temperature}; do_sample=False is greedy")
+            raise ValueError(
+                f"temperature must be above 0, got {self.temperature}; do_sample=False is greedy"
+            )
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be within 0 and 1, got {self.top_p}")
         if self.top_k < 0:
@@ -88,9 +90,13 @@ def penalised(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
 
 
-def without_bad_words(scores: Tensor, histories: Sequence[Sequence[int]], settings: GenerationSettings) -> Tensor:
+def without_bad_words(
+    scores: Tensor, histories: Sequence[Sequence[int]], settings: GenerationSettings
+) -> Tensor:
     """Scores with the last id of each forbidden sequence excluded where its beginning ends the history."""
-    words = [word for word in settings.bad_words_ids if word not in {(end,) for end in settings.eos_token_ids}]
+    words = [
+        word for word in settings.bad_words_ids if word not in {(end,) for end in settings.eos_token_ids}
+    ]
     if not words:
         return scores
     scores = scores.clone()

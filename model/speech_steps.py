@@ -51,9 +51,13 @@ class SpeechSteps:
         slots = range(len(self._cache.lengths), len(self._cache.lengths) + len(rows))
         if self._reads_history:
             self._history.append([[] for _ in rows])
-        codes, previous = self._pick_group(rows, slots, last, cache, lambda j: pre[
-            index, torch.tensor(ends, device=self._device) - self._size + j
-        ])
+        codes, previous = self._pick_group(
+            rows,
+            slots,
+            last,
+            cache,
+            lambda j: pre[index, torch.tensor(ends, device=self._device) - self._size + j],
+        )
         self._cache.append(cache)
         self._previous = previous if self._previous is None else torch.cat([self._previous, previous])
         return codes
@@ -63,7 +67,9 @@ class SpeechSteps:
         pre = self._head.spread(states.to(self._device))
         assert self._previous is not None
         last = self._one(pre[:, 0] + self._previous, self._cache)
-        codes, self._previous = self._pick_group(rows, range(len(rows)), last, self._cache, lambda j: pre[:, j])
+        codes, self._previous = self._pick_group(
+            rows, range(len(rows)), last, self._cache, lambda j: pre[:, j]
+        )
         return codes
 
     def again(self, rows: Sequence[Row], codes: list[list[int]] | None) -> list[list[int]]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fac_eval.data.hub import DataFinder, HubDataset
 from fac_eval.errors import DataError
 from fac_eval.metrics.voicebench_overall import OverallWithheld, overall7, overall9
-from fac_eval.task import Benchmark, Metric, Overall, Task
+from fac_eval.scores import Metric
+from fac_eval.task import Benchmark, Overall, Task
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score, Settings, user
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
@@ -41,8 +41,10 @@ def list_files(repo: str, commit: str) -> list[HubFile]:
         ]
 
 
-def download_files(repo: str, commit: str, paths: Sequence[str], folder: Path, *, progress: bool) -> None:
-    """Fetch files into `folder` under their own paths; what is there from the same commit is kept."""
+def download_files(
+    repo: str, commit: str, paths: Collection[str], listed: Iterable[str], folder: Path, *, progress: bool
+) -> None:
+    """Fetch some of the `listed` files into `folder`; what is there from the same commit is kept."""
     hub = _library()
     with _hub_errors(repo, commit):
         hub.snapshot_download(
@@ -50,10 +52,25 @@ def download_files(repo: str, commit: str, paths: Sequence[str], folder: Path, *
             repo_type="dataset",
             revision=commit,
             local_dir=folder,
-            allow_patterns=[escape(path) for path in paths],
+            allow_patterns=patterns_of(paths, listed),
             endpoint=_endpoint(),
             tqdm_class=None if progress else _silent_bars(),
         )
+
+
+def patterns_of(paths: Collection[str], listed: Iterable[str]) -> list[str]:
+    """Few patterns that match just these of the listed paths: the library tries each pattern on each path."""
+    wanted = set(paths)
+    mixed = {folder for path in listed if path not in wanted for folder in _folders(path)}
+    whole = {path: next((folder for folder in _folders(path) if folder not in mixed), None) for path in paths}
+    found = (escape(path) if folder is None else f"{escape(folder)}/*" for path, folder in whole.items())
+    return list(dict.fromkeys(found))
+
+
+def _folders(path: str) -> list[str]:
+    """The folders that a path lies in, from the top."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
 def stream_rows(

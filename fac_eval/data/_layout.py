@@ -122,7 +122,7 @@ class Manifest:
         path = folder / MANIFEST
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return cls()
         except (OSError, ValueError) as error:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Pinned files of others (prompts, rubrics, language data, weights): found on this machine or fetched, always checked."""
+"""Pinned files of others (prompts, rubrics, language data, weights): found or fetched, and always checked."""
 
 from __future__ import annotations
 

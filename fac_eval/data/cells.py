@@ -90,6 +90,13 @@ def _there(row: Mapping[str, Any], column: str) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    kinds = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    kinds = {
+        str: "text",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+    }
     text = repr(value)
     return f"{kinds.get(type(value), type(value).__name__)}: {text if len(text) <= 60 else text[:57] + '...'}"

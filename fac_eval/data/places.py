@@ -32,7 +32,9 @@ def cache_root() -> Path:
 def use_assets(folder: str | None) -> None:
     """Look for pinned files in this folder first, for the rest of the process; None takes that back."""
     if folder is not None and not Path(folder).expanduser().is_dir():
-        raise UsageError(f"--assets {folder} is no folder.", remedy="Make one with: fac-eval prepare TASKS --to DIR")
+        raise UsageError(
+            f"--assets {folder} is no folder.", remedy="Make one with: fac-eval prepare TASKS --to DIR"
+        )
     _chosen["assets"] = folder
 
 

@@ -107,7 +107,7 @@ def _prepare_dataset(
     manifest.repo, manifest.revision = dataset.repo, dataset.revision
     manifest.needs[dataset.identity] = sorted(wanted)
     _write_manifest(manifest, folder)
-    notes = _fetch(dataset.repo, commit, wanted, folder, hashes, progress)
+    notes = _fetch(dataset.repo, commit, wanted, listed, folder, hashes, progress)
     manifest.files.update(notes)
     _write_manifest(manifest, folder)
     return _outcome(dataset, "fetched", folder, notes, commit)

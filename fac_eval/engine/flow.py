@@ -9,8 +9,10 @@ from fac_eval.engine.items import Item
 
 Chunk = list[Item]
 
-MERGED = 512
-"""Small chunks that wait together are handed on as one of up to this many items."""
+CHUNK = 256
+"""Items a chunk: enough to make a round trip to a thread or to the store cheap."""
+CHUNK_SECONDS = 60.0
+"""Seconds of audio a chunk, so that the clips that are under way at once take some tens of megabytes."""
 
 
 class Belt:
@@ -33,16 +35,23 @@ class Belt:
             await self._queue.put(None)
 
     async def chunks(self) -> AsyncIterator[Chunk]:
-        """The chunks until every producer is through; several consumers may share a belt."""
+        """The chunks until every producer is through, small ones that wait together as one.
+
+        Several consumers may share a belt.
+        """
         while True:
             chunk = await self._queue.get()
             if chunk is None:
                 await self._queue.put(None)  # wakes the other consumers
                 return
-            while len(chunk) < MERGED and not self._queue.empty():
+            while not _is_full(chunk) and not self._queue.empty():
                 more = self._queue.get_nowait()
                 if more is None:
                     self._queue.put_nowait(None)
                     break
                 chunk = chunk + more
             yield chunk
+
+
+def _is_full(chunk: Chunk) -> bool:
+    return len(chunk) >= CHUNK or sum(item.seconds for item in chunk) >= CHUNK_SECONDS

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from fac_eval.codec import from_json, response_from
 from fac_eval.engine.flow import Belt, Chunk
 from fac_eval.engine.items import Item, describe_error, response_body
 from fac_eval.engine.progress import Progress
@@ -19,6 +20,8 @@ from fac_eval.vocabulary import Response
 
 WINDOW_BATCHES = 8
 """Batches that are gathered and sorted by length together, so that little of a batch is padding."""
+WINDOW_SECONDS = 600.0
+"""With so much audio gathered a single batch is enough: the clips are in memory meanwhile."""
 
 
 class Generator:
@@ -31,14 +34,21 @@ class Generator:
         self._stop = stop
         self._followers: dict[bytes, list[Item]] = {}
 
-    def _claim(self, chunk: Chunk) -> tuple[Chunk, Chunk]:
+    async def _claim(self, chunk: Chunk) -> tuple[Chunk, Chunk]:
         """Split a chunk into items that need nothing from the model and items that must be asked.
 
         An item whose equal is being asked right now joins it and appears in neither.
         """
+        keys = [item.key for item in chunk if item.open and item.key is not None]
+        stored = await asyncio.to_thread(self._store.works, keys)
         ready, todo = [], []
         for item in chunk:
-            if not item.open or item.response is not None or item.key is None:
+            if not item.open or item.key is None:
+                ready.append(item)
+                continue
+            body = stored.get(item.key) or self._writer.pending(item.key)
+            if body is not None:
+                item.response = response_from(from_json(body), self._store.audio.load)
                 ready.append(item)
             elif item.key in self._followers:
                 self._followers[item.key].append(item)
@@ -103,15 +113,22 @@ class LocalGenerator(Generator):
         """Answer everything that comes along the belt."""
         window: Chunk = []
         async for chunk in source.chunks():
-            ready, todo = self._claim(chunk)
+            ready, todo = await self._claim(chunk)
             self._pass_on(ready)
             await sink.put(ready)
             window.extend(todo)
-            if len(window) >= self._batch_size * WINDOW_BATCHES:
+            if self._is_full(window):
                 await self._ask_window(window, sink)
                 window = []
         await self._ask_window(window, sink)
         await sink.end()
+
+    def _is_full(self, window: Chunk) -> bool:
+        if isinstance(self._model, SampleModel):
+            return True  # nothing is padded
+        seconds = sum(item.seconds for item in window)
+        batches = WINDOW_BATCHES if seconds < WINDOW_SECONDS else 1
+        return len(window) >= self._batch_size * batches
 
     async def _ask_window(self, window: Chunk, sink: Belt) -> None:
         # Longest first: if memory runs out it does so at once, and the batch is halved for all that follow.
@@ -213,7 +230,7 @@ class RemoteGenerator(Generator):
             for _ in range(self._workers):
                 group.create_task(self._worker(queue, sink))
             async for chunk in source.chunks():
-                ready, todo = self._claim(chunk)
+                ready, todo = await self._claim(chunk)
                 self._pass_on(ready)
                 await sink.put(ready)
                 for item in todo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fac_eval.codec import encode, plain
@@ -40,10 +40,12 @@ class Item:
     sample_body: bytes = b""
     request: Request | None = None
     key: bytes | None = None
+    seconds: float = 0.0
+    """Length of the sample's audio."""
     length: float = 0.0
     """Rough size of the request, by which batches are grouped."""
     response: Response | None = None
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = Evidence()
     outcome: Outcome | None = None
     reason: str | None = None
     detail: str | None = None

@@ -66,7 +66,7 @@ class Pipeline:
         try:
             async with self._store.results_writer() as writer, asyncio.TaskGroup() as group:
                 belts = [Belt()]
-                group.create_task(self._read(writer, belts[0]))
+                group.create_task(self._read(belts[0]))
                 belts.append(Belt())
                 group.create_task(self._generator(writer).run(belts[0], belts[1]))
                 for stage in self._evidence(writer):
@@ -76,15 +76,10 @@ class Pipeline:
         except* FacEvalError as errors:
             raise _first(errors) from None
 
-    async def _read(self, writer: Writer, sink: Belt) -> None:
+    async def _read(self, sink: Belt) -> None:
         """Read samples in a thread of their own, a few chunks ahead of the model."""
         source = Source(
-            self._plan,
-            self._model.model,
-            self._cells,
-            self._store,
-            writer.pending,
-            lambda: self._stop.requested,
+            self._plan, self._model.model, self._cells, self._store, lambda: self._stop.requested
         )
         chunks: Iterator[Chunk] = source.chunks()
         executor = self._pool("source", 1)

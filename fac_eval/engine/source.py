@@ -1,81 +1,74 @@
-"""The first stage: reads samples, asks the store what is already known, and passes on what is left."""
+"""The first stage: reads samples, leaves out those that are settled, and works out what is asked about the rest."""
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import islice
 
 from fac_eval.audio import Audio
-from fac_eval.codec import digest, encode, request_key, response_from
-from fac_eval.codec import from_json as decode
+from fac_eval.codec import digest, encode, request_key
+from fac_eval.engine.flow import CHUNK, CHUNK_SECONDS, Chunk
 from fac_eval.engine.items import Cell, Item, describe_error
 from fac_eval.engine.plan import Plan
 from fac_eval.errors import AudioError, DataError, UsageError
 from fac_eval.interfaces import AnyModel, SampleModel
 from fac_eval.store import Store
-from fac_eval.vocabulary import Message, Sample, Text
+from fac_eval.vocabulary import Message, Text
 
-CHUNK = 256
-"""Samples a chunk: enough to make a round trip to the store cheap."""
-CHUNK_SECONDS = 600.0
-"""Audio seconds a chunk: keeps the clips that are in memory at once to some tens of megabytes."""
+_READING_PACE = 15
+"""Characters a second when text is read aloud."""
+_RECENT_IDS = 8192
 
 
 class Source:
     """Turns the cells of one model into chunks of items."""
 
     def __init__(
-        self,
-        plan: Plan,
-        model: AnyModel,
-        cells: Iterable[Cell],
-        store: Store,
-        pending: Callable[[bytes], bytes | None],
-        stopped: Callable[[], bool],
+        self, plan: Plan, model: AnyModel, cells: Iterable[Cell], store: Store, stopped: Callable[[], bool]
     ) -> None:
         self._plan = plan
         self._model = model
         self._cells = list(cells)
         self._store = store
-        self._pending = pending
         self._stopped = stopped
         self._sees_sample = isinstance(model, SampleModel)
 
-    def chunks(self) -> Iterator[list[Item]]:
+    def chunks(self) -> Iterator[Chunk]:
         """Chunks of items in order; samples that are already settled are left out."""
         for cell in self._cells:
             yield from self._cell_chunks(cell)
 
-    def _cell_chunks(self, cell: Cell) -> Iterator[list[Item]]:
-        planned = cell.planned
-        seen_ids: set[int] = set()
+    def _cell_chunks(self, cell: Cell) -> Iterator[Chunk]:
+        planned, ids = cell.planned, _Ids()
         samples = islice(planned.task.samples(self._plan.data), planned.limit)
-        chunk: list[Item] = []
+        settled: set[int] = set()
+        chunk: Chunk = []
         seconds, position = 0.0, -1
         for position, sample in enumerate(samples):
             if self._stopped():
                 return
-            self._check_id(planned.task.name, sample, position, seen_ids)
+            if not ids.add(sample.id):
+                raise DataError(
+                    f"task {planned.task.name}: the sample id {sample.id!r} occurs twice "
+                    f"(again at position {position})",
+                    remedy="Give every sample an id of its own.",
+                )
+            if cell.resumed and position % CHUNK == 0:
+                settled = self._store.settled(cell.id, position, position + CHUNK - 1)
+            if position in settled:
+                continue
             item = Item(cell, position, sample)
-            if not cell.resumed:
-                self._open(item)
+            self._open(item)
             chunk.append(item)
-            seconds += item.length
+            seconds += item.seconds
             if len(chunk) >= CHUNK or seconds >= CHUNK_SECONDS:
-                yield self._known(cell, chunk)
+                yield chunk
                 chunk, seconds = [], 0.0
-        yield self._known(cell, chunk)
+        yield chunk
         cell.seen = position + 1
-
-    def _check_id(self, task: str, sample: Sample, position: int, seen: set[int]) -> None:
-        # The set holds hashes, not ids, to stay small; a false alarm takes two colliding 64-bit hashes.
-        number = hash(sample.id)
-        if number in seen:
-            raise DataError(
-                f"task {task}: the sample id {sample.id!r} occurs twice (again at position {position})",
-                remedy="Give every sample an id of its own.",
-            )
-        seen.add(number)
 
     def _open(self, item: Item) -> None:
         """Work out what is asked, or end the item where the protocol or its own data says so."""
@@ -83,7 +76,8 @@ class Source:
         try:
             item.sample_body = encode(sample)
             item.sample_key = digest(b"sample", item.sample_body)
-            item.length = _length(sample)
+            item.seconds = _seconds(sample.messages)
+            item.length = item.seconds + _characters(sample.messages) / _READING_PACE
             reason = task.skip(sample)
             if reason is not None:
                 item.outcome, item.reason = "skipped", reason
@@ -120,32 +114,37 @@ class Source:
                 f"task {item.cell.planned.task.name} offers tools, which model {self._model.name} cannot call"
             )
 
-    def _known(self, cell: Cell, chunk: list[Item]) -> list[Item]:
-        """Drop settled items and fill in the responses that the store holds."""
-        if cell.resumed and chunk:
-            settled = self._store.settled(cell.id, chunk[0].position, chunk[-1].position)
-            chunk = [item for item in chunk if item.position not in settled]
-            for item in chunk:
-                self._open(item)
-        wanted = [item.key for item in chunk if item.key is not None]
-        found = self._store.works(wanted)
-        for item in chunk:
-            if item.key is None:
-                continue
-            body = found.get(item.key) or self._pending(item.key)
-            if body is not None:
-                item.response = response_from(decode(body), self._store.audio.load)
-        return chunk
+
+class _Ids:
+    """The ids of a task so far, as 64-bit hashes: a set of them would take five times the memory.
+
+    A false alarm takes two different ids whose hashes collide.
+    """
+
+    def __init__(self) -> None:
+        self._sorted = array("q")
+        self._recent: set[int] = set()
+
+    def add(self, sample_id: str) -> bool:
+        """Take in an id, and say whether it is new."""
+        number = hash(sample_id)
+        place = bisect_left(self._sorted, number)
+        if number in self._recent or self._sorted[place : place + 1] == array("q", [number]):
+            return False
+        self._recent.add(number)
+        if len(self._recent) > max(_RECENT_IDS, len(self._sorted) // 8):
+            self._sorted = array("q", merge(self._sorted, sorted(self._recent)))
+            self._recent.clear()
+        return True
 
 
 def _has_audio(messages: Iterable[Message]) -> bool:
     return any(isinstance(part, Audio) for message in messages for part in message.parts)
 
 
-def _length(sample: Sample) -> float:
-    """Seconds of audio, and text at the pace of reading aloud: what a batch is sorted by."""
-    length = 0.0
-    for message in sample.messages:
-        for part in message.parts:
-            length += len(part.text) / 15 if isinstance(part, Text) else part.seconds
-    return length
+def _seconds(messages: Iterable[Message]) -> float:
+    return sum(part.seconds for message in messages for part in message.parts if isinstance(part, Audio))
+
+
+def _characters(messages: Iterable[Message]) -> int:
+    return sum(len(part.text) for message in messages for part in message.parts if isinstance(part, Text))

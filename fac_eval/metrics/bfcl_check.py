@@ -68,14 +68,15 @@ def _fault(item: Item, category: str, model_name: str) -> Fault | None:
         return _multiple_fault(item.tools, calls, answers, model_name)
     if len(calls) != 1:
         return Fault("simple_function_checker:wrong_count", f"{len(calls)} calls where 1 is expected")
-    return _call_fault(item.tools[0], calls[0], answers[0], model_name)
+    return _call_fault(item.tools[0], calls[0], _first_answer(answers[0])[1], model_name)
 
 
 def _multiple_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
     if len(calls) != len(answers):
         message = f"{len(calls)} calls where {len(answers)} are expected"
         return Fault("multiple_function_checker:wrong_count", message)
-    return _call_fault(_tool_of(tools, answers[0]), calls[0], answers[0], model_name)
+    name, expected = _first_answer(answers[0])
+    return _call_fault(_tool_of(tools, name), calls[0], expected, model_name)
 
 
 def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
@@ -84,10 +85,11 @@ def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, mode
         return Fault(f"{label}:wrong_count", f"{len(calls)} calls where {len(answers)} are expected")
     unused = list(calls)
     for index in range(len(answers)):
-        tool = _tool_of(tools, answers[index])
+        name, expected = _first_answer(answers[index])
+        tool = _tool_of(tools, name)
         tried = []
         for place, call in enumerate(unused):
-            fault = _call_fault(tool, call, answers[index], model_name)
+            fault = _call_fault(tool, call, expected, model_name)
             if fault is None:
                 # Greedy, as the official scorer: the first call that fits is used up, without second thoughts.
                 del unused[place]
@@ -98,16 +100,19 @@ def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, mode
     return None
 
 
-def _tool_of(tools: Any, answer: Mapping[str, Any]) -> Any:
-    """The first tool with the answer's function name; None, which stops the check, if there is none."""
-    name = list(answer)[0]  # noqa: RUF015 - an answer without a function is an IndexError
+def _first_answer(answer: Mapping[str, Any]) -> tuple[str, Any]:
+    """The function that an answer names, and the allowed values of its parameters."""
+    return list(answer.items())[0]  # noqa: RUF015 - without a function it is to be an IndexError
+
+
+def _tool_of(tools: Any, name: str) -> Any:
+    """The first tool of that name; None, which stops the check, if there is none."""
     if not isinstance(tools, list):
         return tools
     return next((tool for tool in tools if tool["name"] == name), None)
 
 
-def _call_fault(tool: Any, call: DecodedCall, answer: Mapping[str, Any], model_name: str) -> Fault | None:
-    expected = list(answer.values())[0]  # noqa: RUF015
+def _call_fault(tool: Any, call: DecodedCall, expected: Any, model_name: str) -> Fault | None:
     name = tool["name"]
     properties, required = tool["parameters"]["properties"], tool["parameters"]["required"]
     if "gpt-4o" in model_name:
@@ -216,7 +221,7 @@ def _dict_list_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
             message = f"{parameter!r} has {len(value)} rows where {len(alternative)} are expected"
             fault = Fault("value_error:list_dict_count", message)
             continue
-        for row, expected in zip(value, alternative, strict=True):
+        for row, expected in zip(value, entries(alternative), strict=True):
             fault = _dict_fault(parameter, row, [expected])
             if fault is not None:
                 break

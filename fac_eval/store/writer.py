@@ -40,7 +40,7 @@ class Writer:
         self._connection = connection
         self._path = path
         self._group = _Group()
-        self._committing = _Group()
+        self._committed = _Group()
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
         self._room = asyncio.Event()
@@ -64,8 +64,11 @@ class Writer:
             self._executor.shutdown()
 
     def pending(self, key: bytes) -> bytes | None:
-        """A piece of work that is finished but perhaps not yet committed."""
-        held = self._group.work.get(key) or self._committing.work.get(key)
+        """A piece of work that is finished but perhaps not yet committed, or not long ago.
+
+        Whoever finds a key neither in the store and then nor here, knows that it is not finished.
+        """
+        held = self._group.work.get(key) or self._committed.work.get(key)
         return held[1] if held else None
 
     async def work(self, stage: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -107,10 +110,9 @@ class Writer:
                         pass
                 self._filled.clear()
                 self._urgent.clear()
-                self._group, self._committing = _Group(), self._group
+                self._group, self._committed = _Group(), self._group
                 self._room.set()
-                await loop.run_in_executor(self._executor, self._commit, self._committing)
-                self._committing = _Group()
+                await loop.run_in_executor(self._executor, self._commit, self._committed)
                 if self._closing and not len(self._group):
                     return
                 if self._closing:

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fac_eval.scores import ScoreTable
+from fac_eval.scores import Metric, ScoreTable
 from fac_eval.stats import RatioSums
-from fac_eval.task import Metric
 
 ROWS = [
     {"value": 1.0, "label": "A", "parts": {"errors": 1.0, "words": 4.0}},

@@ -106,7 +106,7 @@ class FakeHub:
         if self.gated:
             return _error(403, "GatedRepo")
         if path.startswith(files):
-            return self._file(path.removeprefix(files), headers)
+            return self._file(method, path.removeprefix(files), headers)
         rest = path.removeprefix(api)
         match = re.fullmatch(r"/(revision|tree|paths-info)/([^/]+)(?:/(.*))?", rest)
         commit = self._commit(match[2] if match else "main")
@@ -166,7 +166,7 @@ class FakeHub:
             entries = [entry for entry in entries if "/" not in entry["path"][len(prefix) :]]
         return _json(entries)
 
-    def _file(self, rest: str, headers: dict[str, str]) -> Reply:
+    def _file(self, method: str, rest: str, headers: dict[str, str]) -> Reply:
         revision, _, path = rest.partition("/")
         commit = self._commit(revision)
         if commit is None:
@@ -175,7 +175,7 @@ class FakeHub:
         if content is None:
             return _error(404, "EntryNotFound", {"X-Repo-Commit": commit})
         reply = ranged(content, headers)
-        if path in self.broken and reply.status == 200:
+        if method == "GET" and path in self.broken and reply.status == 200:
             reply = self.broken[path]
         etag = hashlib.sha256(content).hexdigest() if len(content) >= LARGE else _blob(content)
         named = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "X-Linked-Size": str(len(content))}

@@ -11,7 +11,7 @@ import numpy as np
 
 from fac_eval import AsyncModel, Audio, Capabilities, Model, Request, Response, Sample, Score, Task
 from fac_eval.errors import ModelOutOfMemory
-from fac_eval.task import Metric
+from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, user
 
 

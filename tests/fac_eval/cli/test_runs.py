@@ -94,5 +94,7 @@ def test_a_missing_or_foreign_store(cli: CommandLine) -> None:
     assert "there is no store in nowhere." in done.err
     assert not Path("nowhere").exists()
     Path("foreign").mkdir()
-    Path("foreign/store.sqlite").write_text("this is something else entirely, and long enough to be read as one")
+    Path("foreign/store.sqlite").write_text(
+        "this is something else entirely, and long enough to be read as one"
+    )
     assert "is damaged or no store of fac-eval" in cli("runs", "--store", "foreign").err

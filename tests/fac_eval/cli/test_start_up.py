@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "pyarrow", "datasets", "openai", "torch", "transformers", "pandas", "soundfile", "soxr", "nltk")
+HEAVY = (
+    "numpy",
+    "pyarrow",
+    "datasets",
+    "openai",
+    "torch",
+    "transformers",
+    "pandas",
+    "soundfile",
+    "soxr",
+    "nltk",
+)
 PROBE = """
 import sys
 try:

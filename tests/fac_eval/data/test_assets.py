@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fac_eval.data import assets
 from fac_eval.data.assets import Asset, asset_path, fetch_asset
+from fac_eval.data.places import use_assets
 from fac_eval.errors import AssetError, MissingResource, UsageError
 from tests.support.hub_server import Reply, Server, ranged, serve
 
@@ -50,6 +50,11 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
+def choose(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    use_assets(str(folder))
+
+
 def ranges(server: Server) -> list[str | None]:
     return [headers.get("range") for _, _, headers in server.asked]
 
@@ -65,29 +70,40 @@ def test_an_asset_is_found_where_it_may_be(
 ) -> None:
     monkeypatch.setenv("FAC_EVAL_ASSETS", str(tmp_path / "environment"))
     path = put(tmp_path / place / PLACE, CONTENT)
-    assert asset_path(asset, tmp_path / "given") == path
+    choose(tmp_path / "given")
+    assert asset_path(asset) == path
     assert server.asked == []
 
 
 def test_the_given_folder_comes_first(tmp_path: Path, asset: Asset) -> None:
     put(tmp_path / "cache/assets" / PLACE, CONTENT)
     path = put(tmp_path / "given" / PLACE, CONTENT)
-    assert asset_path(asset, tmp_path / "given") == path
+    choose(tmp_path / "given")
+    assert asset_path(asset) == path
 
 
 def test_an_asset_that_is_nowhere_is_told_with_the_places(tmp_path: Path, asset: Asset) -> None:
+    choose(tmp_path / "given")
     with pytest.raises(MissingResource) as caught:
-        asset_path(asset, tmp_path / "given")
+        asset_path(asset)
     message = str(caught.value)
-    for part in ("the judge prompt", PLACE, str(tmp_path / "given"), str(tmp_path / "cache"), asset.url, SHA256):
+    for part in (
+        "the judge prompt",
+        PLACE,
+        str(tmp_path / "given"),
+        str(tmp_path / "cache"),
+        asset.url,
+        SHA256,
+    ):
         assert part in message
 
 
 def test_other_content_is_refused_with_both_hashes(tmp_path: Path, asset: Asset) -> None:
     put(tmp_path / "cache/assets" / PLACE, CONTENT)
     put(tmp_path / "given" / PLACE, b"edited")
+    choose(tmp_path / "given")
     with pytest.raises(AssetError) as caught:
-        asset_path(asset, tmp_path / "given")
+        asset_path(asset)
     assert SHA256 in str(caught.value)
     assert hashlib.sha256(b"edited").hexdigest() in str(caught.value)
 
@@ -106,7 +122,8 @@ def test_an_asset_is_fetched_once(tmp_path: Path, asset: Asset, server: Server) 
 
 def test_an_asset_is_fetched_into_a_folder_to_be_copied(tmp_path: Path, asset: Asset) -> None:
     assert fetch_asset(asset, tmp_path / "copy") == tmp_path / "copy/assets" / PLACE
-    assert asset_path(asset, tmp_path / "copy") == tmp_path / "copy/assets" / PLACE
+    choose(tmp_path / "copy")
+    assert asset_path(asset) == tmp_path / "copy/assets" / PLACE
 
 
 def test_a_damaged_asset_is_fetched_again(tmp_path: Path, asset: Asset) -> None:
@@ -171,9 +188,16 @@ def test_wrong_content_is_told_and_not_kept(tmp_path: Path, asset: Asset, answer
 
 @pytest.mark.parametrize(
     ("status", "told"),
-    [(404, "put the file in place by hand"), (403, "--assets DIR"), (503, "Try again later"), (429, "Try again later")],
+    [
+        (404, "put the file in place by hand"),
+        (403, "--assets DIR"),
+        (503, "Try again later"),
+        (429, "Try again later"),
+    ],
 )
-def test_a_refusal_is_told(asset: Asset, answers: list[Answer], server: Server, status: int, told: str) -> None:
+def test_a_refusal_is_told(
+    asset: Asset, answers: list[Answer], server: Server, status: int, told: str
+) -> None:
     answers[0] = lambda headers: Reply(status)
     with pytest.raises(AssetError) as caught:
         fetch_asset(asset)
@@ -203,8 +227,10 @@ def test_no_network_is_told() -> None:
     with pytest.raises(AssetError) as caught:
         fetch_asset(Asset("the judge prompt", f"{gone.url}/prompt.txt", SHA256, PLACE))
     message = str(caught.value)
-    assert "cannot be fetched from 127.0.0.1" in message and "refused" in message.lower()
-    assert "HTTPS_PROXY" in message and "--to DIR" in message
+    assert "cannot be fetched from 127.0.0.1" in message
+    assert "refused" in message.lower()
+    assert "HTTPS_PROXY" in message
+    assert "--to DIR" in message
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/file", "prompt.txt"])
@@ -215,7 +241,11 @@ def test_only_the_web_is_asked(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [(errno.ENOSPC, "no space left"), (errno.EACCES, "cannot be written"), (errno.EROFS, "cannot be written")],
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EACCES, "cannot be written"),
+        (errno.EROFS, "cannot be written"),
+    ],
     ids=["full disk", "no permission", "read-only"],
 )
 def test_a_disk_that_refuses_is_told(
@@ -224,7 +254,7 @@ def test_a_disk_that_refuses_is_told(
     def refuse(*args: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(assets.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(AssetError, match=told) as caught:
         fetch_asset(asset)
     assert "FAC_EVAL_CACHE" in str(caught.value)
@@ -238,7 +268,9 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path, asset: Asset)
 
 def test_two_at_a_time_do_not_mix(asset: Asset, server: Server) -> None:
     found: list[bytes] = []
-    threads = [threading.Thread(target=lambda: found.append(fetch_asset(asset).read_bytes())) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(fetch_asset(asset).read_bytes())) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,23 +1,17 @@
-"""Where data sets are found, and that every way of reading one gives the same rows."""
+"""Where data sets are found, what is read of them, and what their identity is."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fac_eval.data.hub import DataFinder, HubDataset
-from fac_eval.data.places import FileHashes
 from fac_eval.data.prepare import prepare
 from fac_eval.errors import AudioError, DataError, MissingResource, UsageError
-from tests.fac_eval.data.conftest import (
-    CARD,
+from tests.support.hub_data import (
     COMMIT,
     DATASET,
     NEWER,
@@ -42,7 +36,9 @@ def all_rows(found: DataFinder, dataset: HubDataset = DATASET) -> list[dict[str,
 # A folder of the user's
 
 
-@pytest.mark.parametrize("place", [".", "org--name", "name", f"org--name@{COMMIT}", f"data/org--name@{COMMIT}"])
+@pytest.mark.parametrize(
+    "place", [".", "org--name", "name", f"org--name@{COMMIT}", f"data/org--name@{COMMIT}"]
+)
 def test_a_folder_is_found_under_its_names(tmp_path: Path, place: str) -> None:
     folder = write_files(tmp_path / "given" / place, repository())
     found = finder(tmp_path / "given")
@@ -122,7 +118,9 @@ def test_a_given_folder_must_exist(tmp_path: Path) -> None:
 def test_the_sample_comes_with_the_data_set(tmp_path: Path) -> None:
     shipped = write_files(tmp_path / "shipped", repository())
     found = DataFinder("sample")
-    assert all_rows(found, dataclasses.replace(DATASET, sample=shipped)) == rows_of("test", 5) + rows_of("dev", 1)
+    assert all_rows(found, dataclasses.replace(DATASET, sample=shipped)) == rows_of("test", 5) + rows_of(
+        "dev", 1
+    )
     with pytest.raises(MissingResource, match="no items of org/name"):
         found.source(DATASET)
 
@@ -142,7 +140,9 @@ def test_files_outside_the_parquet_layout_are_found_by_pattern(tmp_path: Path) -
 
 
 def test_clips_come_from_bytes_or_from_files_of_the_folder(tmp_path: Path) -> None:
-    folder = write_files(tmp_path / "given", {**repository(), "cfg/clips/1.wav": b"in config", "2.wav": b"on top"})
+    folder = write_files(
+        tmp_path / "given", {**repository(), "cfg/clips/1.wav": b"in config", "2.wav": b"on top"}
+    )
     found = finder(folder)
     for cell, content in [
         ({"bytes": b"embedded", "path": "gone.wav"}, b"embedded"),
@@ -163,7 +163,7 @@ def test_a_cell_without_sound_is_told(tmp_path: Path, cell: Any) -> None:
 
 def test_a_clip_whose_file_is_gone_is_told(tmp_path: Path) -> None:
     found = finder(write_files(tmp_path / "given", repository()))
-    with pytest.raises(AudioError, match="has no file 'gone.wav'"):
+    with pytest.raises(AudioError, match=r"has no file 'gone\.wav'"):
         found.audio_of(DATASET, {"bytes": None, "path": "gone.wav"})
 
 
@@ -173,10 +173,13 @@ def test_a_clip_whose_file_is_gone_is_told(tmp_path: Path) -> None:
 def test_the_fingerprint_of_a_folder_is_its_content(tmp_path: Path) -> None:
     one = finder(write_files(tmp_path / "one", repository())).fingerprint(DATASET)
     moved = finder(write_files(tmp_path / "two" / "name", repository())).fingerprint(DATASET)
-    assert one.startswith("files:") and moved == one
+    assert one.startswith("files:")
+    assert moved == one
     files = repository()
     files["other/test-00000-of-00001.parquet"] = parquet([])
-    assert finder(write_files(tmp_path / "three", files)).fingerprint(DATASET) == one, "not a file of this config"
+    assert finder(write_files(tmp_path / "three", files)).fingerprint(DATASET) == one, (
+        "not a file of this config"
+    )
     files["cfg/dev-00000-of-00001.parquet"] = parquet(rows_of("vde", 1))
     assert finder(write_files(tmp_path / "four", files)).fingerprint(DATASET) != one
 
@@ -242,7 +245,8 @@ def test_offline_the_hub_is_not_asked(
     message = str(caught.value)
     assert f"{switch} keeps off the hub" in message
     assert f"Looked in {tmp_path}, " in message
-    assert "fac-eval prepare namebench\n" in message and "--to DIR" in message
+    assert "fac-eval prepare namebench\n" in message
+    assert "--to DIR" in message
     assert server.asked == []
 
 
@@ -253,14 +257,17 @@ def test_data_sets_of_files_have_to_be_prepared(server: Server) -> None:
         DataFinder().folder(DATASET)
 
 
-def test_a_hub_out_of_reach_is_told_with_the_way_round(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+def test_a_hub_out_of_reach_is_told_with_the_way_round(
+    monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
     with serve(lambda *request: Reply(200)) as gone:
         pass
     monkeypatch.setenv("HF_ENDPOINT", gone.url)
     with pytest.raises(MissingResource) as caught:
         DataFinder().source(DATASET)
     message = str(caught.value)
-    assert "The hub cannot be reached for org/name: " in message and "refused" in message
+    assert "The hub cannot be reached for org/name: " in message
+    assert "refused" in message
     assert "fac-eval prepare" in message
 
 
@@ -296,136 +303,3 @@ def test_a_hub_that_answers_errors_is_told(
         with pytest.raises(DataError, match=f"answered {status}.*closed today") as caught:
             DataFinder().source(DATASET)
     assert ("Try again later" in str(caught.value)) == later
-
-
-# The library that streams, in a process of its own because it reads its settings when imported
-
-PROBE = """
-import json, sys
-from pathlib import Path
-from fac_eval.data._hub_api import stream_rows
-from fac_eval.data.hub import DataFinder, HubDataset
-from fac_eval.errors import FacEvalError
-
-def plain(value):
-    return {"hex": value.hex()} if isinstance(value, bytes) else str(value)
-
-def attempt(ask):
-    try:
-        return ask()
-    except FacEvalError as error:
-        return f"{type(error).__name__}: {error}"
-
-local, sample, commit = sys.argv[1:]
-finder, dataset = DataFinder(), HubDataset("org/name", "cfg", ("test", "dev"), "main")
-print(json.dumps({
-    "hub": [row for split in dataset.splits for row in finder.rows(dataset, split)],
-    "local": [row for split in dataset.splits for row in stream_rows(local, "cfg", split)],
-    "some columns": list(stream_rows(local, "cfg", "dev", columns=["prompt", "id"])),
-    "sample": list(stream_rows(sample, "ifeval", "test")),
-    "source": str(finder.source(dataset)),
-    "counts": [finder.count(dataset), finder.count(dataset, "dev")],
-    "fingerprint": finder.fingerprint(dataset),
-    "column": attempt(lambda: list(stream_rows(local, "cfg", "dev", columns=["nope"]))),
-    "split": attempt(lambda: list(stream_rows(local, "cfg", "nope"))),
-    "config": attempt(lambda: list(stream_rows(local, "nope", "test"))),
-    "broken": attempt(lambda: list(stream_rows(local, "broken", "test"))),
-}, default=plain))
-"""
-
-
-@pytest.fixture(scope="module")
-def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("streamed")
-    card = CARD.replace(
-        "dataset_info:", "- config_name: broken\n  data_files:\n  - {split: test, path: b.parquet}\ndataset_info:"
-    )
-    files = {**repository(), "README.md": card.encode(), "b.parquet": b"PAR1 broken PAR1"}
-    local = write_files(folder / "local", files)
-    sample = Path(__file__).parents[3] / "tasks" / "sample_data" / "voicebench"
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("HF_", "FAC_EVAL_")) and "proxy" not in name.lower()
-    }
-    hub = FakeHub("org/name", {COMMIT: repository()}, {"main": COMMIT})
-    with serve(hub) as running:
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE, str(local), str(sample), COMMIT],
-            env={
-                **environment,
-                "HF_ENDPOINT": running.url,
-                "HF_HOME": str(folder / "hf"),
-                "FAC_EVAL_CACHE": str(folder / "cache"),
-                "PYTHONPATH": str(Path(__file__).parents[3]),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answers
-
-
-def as_json(rows: list[dict[str, Any]]) -> Any:
-    return json.loads(json.dumps(rows, default=lambda value: {"hex": value.hex()}))
-
-
-@pytest.mark.parametrize("route", ["hub", "local"])
-def test_streaming_gives_the_rows_that_the_files_give(streamed: dict[str, Any], route: str) -> None:
-    assert streamed[route] == as_json(rows_of("test", 5) + rows_of("dev", 1))
-
-
-def test_streaming_gives_the_sample_set_as_the_files_do(streamed: dict[str, Any]) -> None:
-    sample = Path(__file__).parents[3] / "tasks" / "sample_data"
-    from_files = all_rows(finder(sample), HubDataset("hlt-lab/voicebench", "ifeval", ("test",)))
-    assert len(from_files) > 0
-    assert streamed["sample"] == as_json(from_files)
-
-
-def test_streaming_knows_columns_counts_and_identity(streamed: dict[str, Any]) -> None:
-    assert streamed["some columns"] == [{"prompt": "say 0", "id": "dev-0"}]
-    assert streamed["counts"] == [6, 1]
-    assert streamed["fingerprint"] == f"org/name@{COMMIT}"
-    assert "kind='hub'" in streamed["source"]
-
-
-def test_faults_while_streaming_are_told(streamed: dict[str, Any]) -> None:
-    assert "no column 'nope'" in streamed["column"] and "prompt" in streamed["column"]
-    for ask in ("split", "config", "broken"):
-        assert streamed[ask].startswith("DataError: "), streamed[ask]
-    assert "nope" in streamed["split"] and "nope" in streamed["config"]
-
-
-# Hashes of files
-
-
-def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, cache: Path) -> None:
-    path = write_files(tmp_path, {"a": b"one"}) / "a"
-    os.utime(path, (1, 1))
-    [first] = FileHashes().sha256(path)
-    path.write_bytes(b"two")
-    os.utime(path, (1, 1))
-    assert FileHashes().sha256(path) == [first], "same size and time: not read again"
-    os.utime(path, (2, 2))
-    assert FileHashes().sha256(path) != [first]
-    (cache / "hashes.json").write_text("not json")
-    assert FileHashes().sha256(path, path) != [first, first]
-
-
-def test_a_file_written_this_moment_is_hashed_each_time(tmp_path: Path) -> None:
-    path = write_files(tmp_path, {"a": b"one"}) / "a"
-    [first] = FileHashes().sha256(path)
-    status = path.stat()
-    path.write_bytes(b"two")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert FileHashes().sha256(path) != [first]
-
-
-def test_hashing_goes_on_without_a_cache_and_tells_of_missing_files(tmp_path: Path) -> None:
-    path = write_files(tmp_path, {"a": b"one", "cache": b"a file where the folder should be"}) / "a"
-    os.utime(path, (1, 1))
-    assert len(FileHashes(tmp_path / "cache").sha256(path)[0]) == 64
-    with pytest.raises(DataError, match="gone cannot be read"):
-        FileHashes().sha256(tmp_path / "gone")

@@ -13,9 +13,10 @@ import pytest
 from fac_eval.data._layout import MANIFEST
 from fac_eval.data.assets import Asset, asset_path
 from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.places import use_assets
 from fac_eval.data.prepare import prepare
 from fac_eval.errors import DataError, MissingResource
-from tests.fac_eval.data.conftest import COMMIT, DATASET, NEWER, parquet, repository, rows_of
+from tests.support.hub_data import COMMIT, DATASET, NEWER, parquet, repository, rows_of
 from tests.support.hub_server import FakeHub, Reply, Server, serve
 
 FILES = [name for name in repository() if name.startswith("cfg/")]
@@ -25,7 +26,9 @@ BRANCH = dataclasses.replace(DATASET, revision="main")
 
 def fetched(server: Server) -> list[str]:
     """The files whose content was asked for."""
-    return [path.split("/", 5)[5] for method, path, _ in server.asked if method == "GET" and "/resolve/" in path]
+    return [
+        path.split("/", 6)[6] for method, path, _ in server.asked if method == "GET" and "/resolve/" in path
+    ]
 
 
 def folder_of(root: Path, revision: str = COMMIT) -> Path:
@@ -117,10 +120,13 @@ def test_a_damaged_file_is_fetched_again(server: Server, cache: Path, damage: by
     assert (folder_of(cache) / FILES[0]).read_bytes() == repository()[FILES[0]]
 
 
-def test_a_half_done_preparation_is_told_and_then_completed(server: Server, hub: FakeHub, cache: Path) -> None:
+def test_a_half_done_preparation_is_told_and_then_completed(
+    server: Server, hub: FakeHub, cache: Path
+) -> None:
     hub.broken[FILES[2]] = Reply(500)
     [outcome] = prepare([DATASET])
-    assert outcome.status == "failed" and isinstance(outcome.error, DataError)
+    assert outcome.status == "failed"
+    assert isinstance(outcome.error, DataError)
     assert "500" in str(outcome.error)
     with pytest.raises(DataError, match=r"lacks \d of the 3 files of org/name.*\n.*prepare again"):
         DataFinder(offline=True).source(DATASET)
@@ -131,7 +137,10 @@ def test_a_half_done_preparation_is_told_and_then_completed(server: Server, hub:
     assert sorted(fetched(server)) == sorted(set(FILES) - set(done))
 
 
-def test_a_file_cut_short_on_its_way_is_completed(server: Server, hub: FakeHub, cache: Path) -> None:
+def test_a_file_cut_short_on_its_way_is_completed(
+    server: Server, hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100)
     content = repository()[FILES[0]]
     hub.broken[FILES[0]] = Reply(200, content, cut=500)
     assert [outcome.status for outcome in prepare([DATASET])] == ["fetched"]
@@ -184,14 +193,17 @@ def test_a_folder_to_be_copied_serves_as_data_and_assets_elsewhere(
 ) -> None:
     content = b"You are a judge."
     with serve(lambda *request: Reply(200, content)) as host:
-        asset = Asset("prompt", f"{host.url}/p", hashlib.sha256(content).hexdigest(), "judge/p.txt", licence="MIT")
+        asset = Asset(
+            "prompt", f"{host.url}/p", hashlib.sha256(content).hexdigest(), "judge/p.txt", licence="MIT"
+        )
         first = prepare([DATASET, asset], tmp_path / "out")
         again = prepare([DATASET, asset], tmp_path / "out")
         assert len(host.asked) == 1
     assert [outcome.status for outcome in first] == ["fetched", "fetched"]
     assert [outcome.status for outcome in again] == ["kept", "kept"]
     assert first[1].bytes == again[1].bytes == len(content)
-    assert not (cache / "data").exists() and not (cache / "assets").exists()
+    assert not (cache / "data").exists()
+    assert not (cache / "assets").exists()
     note = json.loads((tmp_path / "out/assets" / MANIFEST).read_text())["judge/p.txt"]
     assert (note["name"], note["sha256"], note["licence"]) == ("prompt", asset.sha256, "MIT")
 
@@ -199,10 +211,11 @@ def test_a_folder_to_be_copied_serves_as_data_and_assets_elsewhere(
     found = DataFinder(elsewhere, offline=True)
     assert found.folder(DATASET) == folder_of(elsewhere)
     assert found.fingerprint(DATASET) == f"org/name@{COMMIT}"
-    assert [row for split in DATASET.splits for row in found.rows(DATASET, split)] == rows_of("test", 5) + rows_of(
-        "dev", 1
-    )
-    assert asset_path(asset, elsewhere).read_bytes() == content
+    assert [row for split in DATASET.splits for row in found.rows(DATASET, split)] == rows_of(
+        "test", 5
+    ) + rows_of("dev", 1)
+    use_assets(str(elsewhere))
+    assert asset_path(asset).read_bytes() == content
     # A copy that was cut short must not pass for a data set with fewer rows.
     (folder_of(elsewhere) / FILES[0]).unlink()
     with pytest.raises(DataError, match="lacks 1 of the 3 files"):
@@ -232,6 +245,10 @@ def test_a_note_that_cannot_be_read_is_told(server: Server, cache: Path) -> None
         DataFinder(offline=True).source(DATASET)
 
 
-def test_bars_show_only_where_wanted(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
-    prepare([DATASET], progress=False)
-    assert capfd.readouterr() == ("", "")
+@pytest.mark.parametrize("progress", [True, False])
+def test_bars_show_only_where_wanted(
+    server: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    monkeypatch.setenv("TQDM_POSITION", "-1")  # the hub's bars show even where there is no terminal
+    prepare([DATASET], progress=progress)
+    assert ("Fetching" in capfd.readouterr().err) == progress

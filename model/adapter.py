@@ -1,0 +1,265 @@
+"""The harness's adapter: `-m fun-audio-chat:path=...,vocoder=...`.
+
+Constructing it loads nothing; its fingerprint comes from the files' sha256.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fac_eval.audio import Audio
+from fac_eval.errors import AssetError, require
+from fac_eval.interfaces import Capabilities, Model
+from fac_eval.vocabulary import Message, Request, Response, Settings, Text, ToolCall, Usage
+
+from .profiles import Profile, ToolPrompt, profile, tool_prompt
+
+if TYPE_CHECKING:
+    from .chat import Answer, FunAudioChat
+
+REVISION = 1
+"""Raised whenever answers of unchanged weights change."""
+
+_TOOL_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+_VOCODER_FILES = ("flow", "hift", "new_spk2info", "config")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What requests must share to be decoded together."""
+
+    profile: Profile
+    stop: tuple[str, ...]
+    changes: tuple[tuple[str, Any], ...]
+    sound: bool
+
+
+class FunAudioChatModel(Model):
+    """Fun-Audio-Chat on this machine; speech out needs a vocoder."""
+
+    name = "fun-audio-chat"
+
+    def __init__(
+        self,
+        path: str,
+        vocoder: str | None = None,
+        dtype: Literal["bfloat16", "float16", "float32", "auto"] = "bfloat16",
+        attn: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa",
+        profile: Literal["s2t", "s2s", "demo"] | None = None,
+        device: str = "auto",
+        device_map: str | None = None,
+        vocoder_device: str | None = None,
+        revision: str | None = None,
+        batch_size: int = 8,
+        overflow: Literal["warn", "error", "truncate"] = "warn",
+        tools: ToolPrompt | None = None,
+    ) -> None:
+        """See `FunAudioChat.from_pretrained`.
+
+        `profile` replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile
+        also answers requests for text, a silent one never those for speech. `tools` says whose wording offers
+        tools: by default the authors' where it is on this machine, ours elsewhere.
+        """
+        self._path, self._vocoder, self._revision = path, vocoder, revision
+        self._dtype, self._attn, self._tools = dtype, attn, tools
+        self._options: dict[str, Any] = {
+            "device": device,
+            "device_map": device_map,
+            "vocoder_device": vocoder_device,
+            "on_overflow": overflow,
+        }
+        self._profile_name = profile
+        self._chat: FunAudioChat | None = None
+        speaks = vocoder is not None and profile != "s2t"
+        self.capabilities = Capabilities(
+            inputs=frozenset({"text", "audio"}),
+            outputs=frozenset({"text", "speech"} if speaks else {"text"}),
+            tools=True,
+            batch_size=batch_size,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all weights and small files, the precision, the profile and this code's revision."""
+        content = {
+            "revision": REVISION,
+            "model": self._identity(self._path),
+            "vocoder": self._vocoder and self._vocoder_identity(self._vocoder),
+            "dtype": self._dtype,
+            "attn": self._attn,
+            "profile": self._profile_name,
+            "overflow": self._options["on_overflow"],
+            "tools": tool_prompt([], self._tools)[1],
+        }
+        digest = blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+        return f"fun-audio-chat/{digest}"
+
+    def describe(self) -> Mapping[str, object]:
+        """With the sha256 of every file that answers depend on."""
+        return {
+            **super().describe(),
+            "path": self._path,
+            "files": self._identity(self._path),
+            "vocoder": None if self._vocoder is None else self._vocoder_identity(self._vocoder),
+            "dtype": self._dtype,
+            "attn": self._attn,
+            "profile": self._profile_name,
+        }
+
+    def load(self) -> None:
+        """Read weights; the speech head only where speech can be asked for."""
+        require("torch", extra="model", purpose="Fun-Audio-Chat")
+        require("transformers", extra="model", purpose="Fun-Audio-Chat")
+        from .chat import FunAudioChat
+
+        self._chat = FunAudioChat.from_pretrained(
+            self._path,
+            vocoder=self._vocoder,
+            dtype=self._dtype,
+            attn_implementation=self._attn,
+            revision=self._revision,
+            speech=self._profile_name in ("s2s", "demo") or "speech" in self.capabilities.outputs,
+            **self._options,
+        )
+
+    def generate(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer requests, those of equal settings together."""
+        groups: dict[str, list[int]] = {}
+        plans: dict[str, _Plan] = {}
+        for index, request in enumerate(requests):
+            plan = self._plan(request)
+            key = repr(plan)
+            plans[key] = plan
+            groups.setdefault(key, []).append(index)
+        responses: list[Response | None] = [None] * len(requests)
+        for key, members in groups.items():
+            answers = self._answers(plans[key], [requests[index] for index in members])
+            for index, answer in zip(members, answers, strict=True):
+                responses[index] = self._response(requests[index], plans[key], answer)
+        return [response for response in responses if response is not None]
+
+    def close(self) -> None:
+        """Give back the memory."""
+        if self._chat is None:
+            return
+        self._chat = None
+        torch: Any = require("torch", extra="model", purpose="Fun-Audio-Chat")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _answers(self, plan: _Plan, requests: Sequence[Request]) -> list[Answer]:
+        if self._chat is None:
+            self.load()
+        assert self._chat is not None
+        return self._chat.generate(
+            [
+                _offered(request.messages, plan.profile.system_prompt) if request.tools else request.messages
+                for request in requests
+            ],
+            profile=plan.profile,
+            seeds=[request.seed for request in requests],
+            batch_size=len(requests),
+            max_new_tokens=[request.settings.max_tokens for request in requests],
+            stop=plan.stop,
+            sound=plan.sound,
+            halve=False,
+            **dict(plan.changes),
+        )
+
+    def _plan(self, request: Request) -> _Plan:
+        wants_speech = request.output == "speech"
+        chosen = profile("s2s" if wants_speech else "s2t")
+        if self._profile_name is not None and (not wants_speech or self._profile_name != "s2t"):
+            chosen = profile(self._profile_name)
+        if request.tools:
+            chosen = replace(chosen, system_prompt=tool_prompt(request.tools, self._tools)[0])
+        changes = tuple(sorted(changes_of(request.settings).items()))
+        return _Plan(chosen, request.settings.stop, changes, wants_speech)
+
+    def _response(self, request: Request, plan: _Plan, answer: Answer) -> Response:
+        speech = None
+        if plan.sound and answer.waveform is not None and len(answer.waveform):
+            speech = Audio.from_samples(answer.waveform, answer.sample_rate)
+        details: dict[str, Any] = {"profile": plan.profile.name, "seed": answer.seed}
+        if answer.codes:
+            details["codes"] = list(answer.codes)
+        if request.tools:
+            details["tool_prompt"] = tool_prompt(request.tools, self._tools)[1]
+        return Response(
+            text=answer.text,
+            speech=speech,
+            tool_calls=tool_calls(answer.text) if request.tools else (),
+            finish_reason=answer.finish_reason,
+            usage=Usage(
+                input_tokens=answer.prompt_tokens,
+                output_tokens=len(answer.text_ids),
+                output_audio_tokens=len(answer.speech_ids) or None,
+            ),
+            timings=answer.timings,
+            details=details,
+        )
+
+    def _identity(self, path: str) -> Mapping[str, Any]:
+        folder = Path(path).expanduser()
+        if folder.is_dir():
+            from .provenance import folder_hashes
+
+            return folder_hashes(folder)
+        from .provenance import hub_commit
+
+        return {"hub": path, "commit": hub_commit(path, self._revision)}
+
+    def _vocoder_identity(self, path: str) -> Mapping[str, Any]:
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            from .provenance import hub_commit
+
+            return {"hub": path, "commit": hub_commit(path, None)}
+        from .provenance import file_hashes
+
+        files = [file for file in sorted(folder.iterdir()) if file.stem in _VOCODER_FILES]
+        if not files:
+            raise AssetError(f"{folder}: holds no vocoder", remedy="Expected flow.pt and hift.pt.")
+        return file_hashes(folder, files)
+
+
+def changes_of(settings: Settings) -> dict[str, Any]:
+    """A request's settings as changes of a profile. A temperature above 0 also samples text, 0 samples nothing."""
+    changes: dict[str, Any] = {
+        name: value
+        for name, value in (("top_p", settings.top_p), ("top_k", settings.top_k))
+        if value is not None
+    }
+    if settings.temperature is not None:
+        if settings.temperature > 0:
+            changes |= {"do_sample": True, "text_greedy": False, "temperature": settings.temperature}
+        else:
+            changes |= {"do_sample": False, "temperature": 1.0}
+    return changes | dict(settings.extra)
+
+
+def tool_calls(text: str) -> tuple[ToolCall, ...]:
+    """The calls that an answer makes; what is no JSON object with a name is left in the text only."""
+    calls = []
+    for body in _TOOL_CALL.findall(text):
+        try:
+            call = json.loads(body)
+        except ValueError:
+            continue
+        if isinstance(call, dict) and isinstance(call.get("name"), str):
+            calls.append(ToolCall(call["name"], json.dumps(call.get("arguments", {}), ensure_ascii=False)))
+    return tuple(calls)
+
+
+def _offered(messages: Sequence[Message], prompt: str) -> list[Message]:
+    """Messages whose own system turn, if there is one, also offers the tools."""
+    if not messages or messages[0].role != "system":
+        return list(messages)
+    return [replace(messages[0], parts=(*messages[0].parts, Text(prompt))), *messages[1:]]
