@@ -1,5 +1,10 @@
 """Fun-Audio-Chat itself: processor, encoders, backbone, speech head, detokenizer, and its adapter.
 
+    from fac_eval.model import FunAudioChat
+
+    model = FunAudioChat.from_pretrained(checkpoint, vocoder=vocoder)
+    answers = model.generate([conversation, ...], speech=True, seeds=[...])
+
 Importing this package loads neither torch nor transformers: each name is imported when it is first used.
 """
 
@@ -9,14 +14,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .chat import Answer, FunAudioChat, StreamStep
     from .config import FunAudioChatAudioEncoderConfig, FunAudioChatConfig
+    from .demo_streamer import DemoStreamer
+    from .detokenizer import SpeechDetokenizer
+    from .modeling import FunAudioChatForConditionalGeneration
+    from .processor import FunAudioChatProcessor
+    from .profiles import PROFILES, Profile
+    from .register import register_auto_classes
+    from .sampling import GenerationSettings
 
 _HOMES = {
+    "PROFILES": "profiles",
+    "Answer": "chat",
+    "DemoStreamer": "demo_streamer",
+    "FunAudioChat": "chat",
     "FunAudioChatAudioEncoderConfig": "config",
     "FunAudioChatConfig": "config",
+    "FunAudioChatForConditionalGeneration": "modeling",
+    "FunAudioChatProcessor": "processor",
+    "GenerationSettings": "sampling",
+    "Profile": "profiles",
+    "SpeechDetokenizer": "detokenizer",
+    "StreamStep": "chat",
+    "register_auto_classes": "register",
 }
 
-__all__ = ["FunAudioChatAudioEncoderConfig", "FunAudioChatConfig"]
+__all__ = [
+    "PROFILES",
+    "Answer",
+    "DemoStreamer",
+    "FunAudioChat",
+    "FunAudioChatAudioEncoderConfig",
+    "FunAudioChatConfig",
+    "FunAudioChatForConditionalGeneration",
+    "FunAudioChatProcessor",
+    "GenerationSettings",
+    "Profile",
+    "SpeechDetokenizer",
+    "StreamStep",
+    "register_auto_classes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,11 @@ def mark_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     return frozenset(int(mark) for mark in found if mark is not None and mark != tokenizer.unk_token_id)
 
 
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The ids that the tokenizer flags as special, which is what decoding without special tokens leaves out."""
+    return frozenset(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)
+
+
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:
     """The text of new ids; tool calls stay, special tokens and the speech's marks go."""
     marks = mark_ids(tokenizer)

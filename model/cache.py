@@ -101,7 +101,11 @@ class SlotCache:
 
     def get_seq_length(self, layer: int = 0) -> int:
         """Columns before the present pass."""
-        return self.width - self._new
+        return 0 if self._first_pass else self.width - self._new
+
+    def get_query_offset(self, layer: int = 0) -> int:
+        """The column that the present pass begins with."""
+        return 0 if self._first_pass else self.get_seq_length(layer)
 
     def get_mask_sizes(self, query_length: int, layer: int = 0) -> tuple[int, int]:
         """Columns that the present pass attends to, and the first of them."""

@@ -211,11 +211,11 @@ class FunAudioChat:
         sound = self.voice.open_stream() if self.voice is not None and chosen.speech else None
         prompt = Prompt(ids, embeds, seeded(seed, self.model.device))
         for steps in Decoder(self.model, settings, [prompt]):
-            for _, step in steps:
+            for row, step in steps:
                 codes = tuple(vocoder_codes(step.group or ()))
                 chunks = sound.push(codes) if sound is not None and codes else []
-                fragment = text.push(step.text_id)
-                yield StreamStep(fragment, _joined(chunks), step.text_id, codes, step.finished)
+                fragment = text.push(row.ids[-1])
+                yield StreamStep(fragment, _joined(chunks), row.ids[-1], codes, step.finished)
         tail = StreamStep(text.finish(), _joined(sound.finish() if sound is not None else []))
         if tail.text or tail.audio is not None:
             yield tail
@@ -231,16 +231,13 @@ class FunAudioChat:
             "eos_token_ids": (tokenizer.convert_tokens_to_ids(IM_END),),
             "bad_words_ids": words,
         }
-        known = set(GenerationSettings.__dataclass_fields__)
-        unknown = set(changes) - known
+        known = sorted(GenerationSettings.__dataclass_fields__)
+        unknown = sorted(set(changes) - set(known))
         if unknown:
-            raise UsageError(
-                f"no generation setting {', '.join(sorted(unknown))}",
-                remedy=f"Known: {', '.join(sorted(known))}.",
-            )
-        return GenerationSettings(
-            **{**defaults, **{name: value for name, value in changes.items() if value is not None}}
-        )
+            message = f"no generation setting {', '.join(unknown)}"
+            raise UsageError(message, remedy=f"Known: {', '.join(known)}.")
+        given = {name: value for name, value in changes.items() if value is not None}
+        return GenerationSettings(**{**defaults, **given})
 
     @torch.inference_mode()
     def prompt(self, conversation: Conversation, profile: Profile) -> tuple[tuple[int, ...], torch.Tensor]:

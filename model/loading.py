@@ -27,6 +27,10 @@ _EXPERT = re.compile(
     r"(?P<layer>.*\.mlp\.experts)\.(?P<expert>\d+)\.(?P<part>gate_proj|up_proj|down_proj)\.weight\Z"
 )
 _SHOWN = 12
+_WITHOUT_EFFECT = {
+    *("trust_remote_code", "low_cpu_mem_usage", "use_safetensors", "cache_dir", "local_files_only"),
+    *("_from_auto", "_commit_hash", "adapter_kwargs", "code_revision"),  # what the Auto classes pass on
+}
 
 
 @dataclass(slots=True)
@@ -93,13 +97,7 @@ def load_model(
     Raises:
         AssetError: A file is missing, damaged, holds code, or does not fit the configuration.
     """
-    unknown = set(ignored) - {
-        "trust_remote_code",
-        "low_cpu_mem_usage",
-        "use_safetensors",
-        "cache_dir",
-        "local_files_only",
-    }
+    unknown = set(ignored) - _WITHOUT_EFFECT
     if unknown:
         raise TypeError(f"from_pretrained takes no {', '.join(sorted(unknown))}")
     folder = locate(path, revision=revision)
@@ -217,7 +215,7 @@ def _fill(
     devices: Mapping[str, torch.device],
     dtype: torch.dtype,
 ) -> None:
-    _materialise_buffers(model, devices)
+    materialise_buffers(model, devices)
     for entry in found:
         place = places.get(entry.name)
         if place is None:
@@ -237,7 +235,7 @@ def _fill(
         parameter.data[place.index].copy_(entry.read())
 
 
-def _materialise_buffers(model: nn.Module, devices: Mapping[str, torch.device]) -> None:
+def materialise_buffers(model: nn.Module, devices: Mapping[str, torch.device]) -> None:
     """Rotary and sinusoid tables are in no file: build them as the modules that own them do."""
     from .encoder import ContinuousAudioTower, sinusoids
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from transformers import PreTrainedTokenizerBase
 
-from .answers import mark_ids
+from .answers import mark_ids, special_ids
 
 
 class TextStream:
@@ -15,7 +15,7 @@ class TextStream:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
-        self._skipped = mark_ids(tokenizer) | frozenset(tokenizer.all_special_ids)
+        self._skipped = mark_ids(tokenizer) | special_ids(tokenizer)
         self._literal = {token.content for token in tokenizer.added_tokens_decoder.values()}
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 

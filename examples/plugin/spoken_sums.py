@@ -11,7 +11,7 @@ from typing import Literal
 from fac_eval import Audio, Message, Response, Sample, Score, Settings, Task
 from fac_eval.data.hub import DataFinder
 from fac_eval.errors import UsageError
-from fac_eval.task import Metric
+from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, user
 
 RATE = 16_000

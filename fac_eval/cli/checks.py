@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fac_eval.data.places import cache_root, offline_switch
 from fac_eval.engine.environment import installed
@@ -59,16 +59,25 @@ class Check:
 
 def all_checks(store: str) -> Iterator[Check]:
     """Every check, in the order of the report."""
-    yield from _python()
-    yield from _packages()
-    yield from _devices()
-    yield from _keys()
-    yield from _places()
-    yield from store_checks(Path(store))
-    yield from _audio()
-    yield from _language()
-    yield from _network()
-    yield from _plugins()
+    groups: dict[str, Callable[[], Iterator[Check]]] = {
+        "python": _python,
+        "core packages": _packages,
+        "devices": _devices,
+        "keys": _keys,
+        "caches": _places,
+        "store": partial(store_checks, Path(store)),
+        "audio": _audio,
+        "language": _language,
+        "network": _network,
+        "plugins": _plugins,
+    }
+    for group, checks in groups.items():
+        try:
+            yield from checks()
+        except Exception as error:  # noqa: BLE001 (a machine in disorder is what this is for; the rest is still told)
+            yield Check(
+                group, "check", "problem", f"{type(error).__name__}: {error}", remedy="Reinstall fac-eval."
+            )
 
 
 def _python() -> Iterator[Check]:
@@ -158,7 +167,7 @@ def _tried(work: Callable[[], str]) -> tuple[Status, str]:
 
 
 def _keys() -> Iterator[Check]:
-    group = "keys"
+    group, hub = "keys", _hub()
     keys = {
         "OPENAI_API_KEY": (
             "hosted models and judges behind an OpenAI-compatible endpoint",
@@ -169,22 +178,31 @@ def _keys() -> Iterator[Check]:
     for name, (purpose, remedy) in keys.items():
         # Only whether there is one: its value is nobody's business.
         there = bool(os.environ.get(name, "").strip())
-        login = name == "HF_TOKEN" and (_hugging_face() / "token").is_file()
+        login = name == "HF_TOKEN" and hub is not None and hub.token.is_file()
         found = "set" if there else "logged in" if login else ""
         yield Check(group, name, "ok" if found else "missing", found, purpose, "" if found else remedy)
 
 
-def _hugging_face() -> Path:
-    given = os.environ.get("HF_HOME")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "huggingface"
+class _Hub(NamedTuple):
+    """Where the hub's library keeps its things."""
+
+    cache: Path
+    token: Path
+
+
+def _hub() -> _Hub | None:
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        return None
+    return _Hub(Path(constants.HF_HUB_CACHE), Path(constants.HF_TOKEN_PATH))
 
 
 def _places() -> Iterator[Check]:
-    group = "caches"
-    hub = os.environ.get("HF_HUB_CACHE")
+    group, hub = "caches", _hub()
     yield _place(group, "prepared data", cache_root(), "FAC_EVAL_CACHE names another place.")
-    hub_cache = Path(hub).expanduser() if hub else _hugging_face() / "hub"
-    yield _place(group, "hub cache", hub_cache, "HF_HOME names another place.")
+    if hub is not None:
+        yield _place(group, "hub cache", hub.cache, "HF_HOME names another place.")
 
 
 def _place(group: str, name: str, folder: Path, remedy: str) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from fac_eval.data.places import FileHashes, cache_root, offline_switch, write_j
 from fac_eval.errors import DataError, FacEvalError, MissingResource
 
 Need = HubDataset | Asset
+
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +41,109 @@ def prepare(needs: Sequence[Need], to: Path | None = None, *, progress: bool = F
     `to` names a folder that can be copied to a machine without internet and given there as `--data` and `--assets`;
     without it the cache is filled. What is there is checked by size and hash, and fetched again if damaged.
     """
-    hashes = FileHashes()
-    commits: dict[tuple[str, str], str] = {}
+    preparation = _Preparation(to or cache_root(), progress)
     outcomes = []
     for need in dict.fromkeys(needs):
         try:
-            if isinstance(need, Asset):
-                outcomes.append(_prepare_asset(need, to, hashes, progress))
-            else:
-                outcomes.append(_prepare_dataset(need, to, hashes, commits, progress))
+            outcomes.append(preparation.of(need))
         except FacEvalError as error:
             outcomes.append(Prepared(need, "failed", error=error))
     return outcomes
 
 
-def _prepare_asset(asset: Asset, to: Path | None, hashes: FileHashes, progress: bool) -> Prepared:
-    path = assets_root(to) / asset.path_in_cache
-    if path.is_file() and hashes.sha256(path) == [asset.sha256]:
-        return Prepared(asset, "kept", path, files=1, bytes=path.stat().st_size)
-    _require_network(asset.name)
-    path = fetch_asset(asset, to, progress=progress)
-    _note_asset(asset, assets_root(to), path.stat().st_size)
-    return Prepared(asset, "fetched", path, files=1, bytes=path.stat().st_size)
+class _Preparation:
+    """One pass over the needs: what it asked the hub once holds for all of them."""
+
+    def __init__(self, root: Path, progress: bool) -> None:
+        self._root, self._progress = root, progress
+        self._hashes = FileHashes()
+        self._commits: dict[tuple[str, str], str] = {}
+        self._listings: dict[tuple[str, str], dict[str, HubFile]] = {}
+
+    def of(self, need: Need) -> Prepared:
+        return self._asset(need) if isinstance(need, Asset) else self._dataset(need)
+
+    def _asset(self, asset: Asset) -> Prepared:
+        path = assets_root(self._root) / asset.path_in_cache
+        if path.is_file() and self._hashes.sha256(path) == [asset.sha256]:
+            return Prepared(asset, "kept", path, files=1, bytes=path.stat().st_size)
+        _require_network(asset.name)
+        path = fetch_asset(asset, self._root, progress=self._progress)
+        _note_asset(asset, assets_root(self._root), path.stat().st_size)
+        return Prepared(asset, "fetched", path, files=1, bytes=path.stat().st_size)
+
+    def _dataset(self, dataset: HubDataset) -> Prepared:
+        folder = self._root / "data" / dataset.folder_name
+        manifest = Manifest.read(folder)
+        noted = self._sound_files(dataset, folder, manifest)
+        if noted is not None and _COMMIT.fullmatch(dataset.revision):
+            # A commit never changes, so the hub need not be asked.
+            return _outcome(dataset, "kept", folder, noted, dataset.revision)
+        _require_network(dataset.repo)
+        commit = self._commit(dataset)
+        if noted is not None and {note.commit for note in noted.values()} == {commit}:
+            return _outcome(dataset, "kept", folder, noted, commit)
+        listed = self._listed(dataset.repo, commit)
+        wanted = hub_files(list(listed), dataset)
+        manifest.repo, manifest.revision = dataset.repo, dataset.revision
+        manifest.needs[dataset.identity] = sorted(wanted)
+        _write_manifest(manifest, folder)
+        notes = self._fetch(dataset.repo, commit, wanted, folder)
+        manifest.files.update(notes)
+        _write_manifest(manifest, folder)
+        return _outcome(dataset, "fetched", folder, notes, commit)
+
+    def _commit(self, dataset: HubDataset) -> str:
+        pin = (dataset.repo, dataset.revision)
+        if pin not in self._commits:
+            self._commits[pin] = _hub_api.resolve_revision(*pin)
+        return self._commits[pin]
+
+    def _listed(self, repo: str, commit: str) -> dict[str, HubFile]:
+        if (repo, commit) not in self._listings:
+            self._listings[repo, commit] = {file.path: file for file in _hub_api.list_files(repo, commit)}
+        return self._listings[repo, commit]
+
+    def _fetch(self, repo: str, commit: str, wanted: Sequence[str], folder: Path) -> dict[str, FileNote]:
+        """Download and check; a file that is not what the hub lists is fetched once more."""
+        listed = self._listed(repo, commit)
+        wrong: list[str] = []
+        for _ in range(2):
+            _hub_api.download_files(repo, commit, wanted, listed, folder, progress=self._progress)
+            hashes = self._hashes.sha256(*(folder / path for path in wanted))
+            notes = {
+                path: FileNote((folder / path).stat().st_size, sha256, commit)
+                for path, sha256 in zip(wanted, hashes, strict=True)
+            }
+            wrong = [path for path, note in notes.items() if not _is_as_listed(note, listed[path])]
+            if not wrong:
+                return notes
+            for path in wrong:
+                (folder / path).unlink()
+        raise DataError(
+            f"{repo} at {commit}: {wrong[0]} came with other content than the hub lists.",
+            remedy="Something between here and the hub may alter downloads, such as a proxy or a mirror; try again.",
+        )
+
+    def _sound_files(
+        self, dataset: HubDataset, folder: Path, manifest: Manifest
+    ) -> dict[str, FileNote] | None:
+        """The data set's files as noted down, if all of them are there; damaged ones are removed."""
+        paths = manifest.needs.get(dataset.identity)
+        if paths is None:
+            return None
+        there = [path for path in paths if path in manifest.files and (folder / path).is_file()]
+        notes = {}
+        for path, sha256 in zip(there, self._hashes.sha256(*(folder / path for path in there)), strict=True):
+            if manifest.files[path].sha256 == sha256:
+                notes[path] = manifest.files[path]
+            else:
+                (folder / path).unlink()
+        return notes if len(notes) == len(paths) else None
+
+
+def _is_as_listed(note: FileNote, listed: HubFile) -> bool:
+    return note.size == listed.size and listed.sha256 in (None, note.sha256)
 
 
 def _note_asset(asset: Asset, folder: Path, size: int) -> None:
@@ -79,79 +163,6 @@ def _note_asset(asset: Asset, folder: Path, size: int) -> None:
         "written": _now(),
     }
     write_json(manifest, notes)
-
-
-def _prepare_dataset(
-    dataset: HubDataset,
-    to: Path | None,
-    hashes: FileHashes,
-    commits: dict[tuple[str, str], str],
-    progress: bool,
-) -> Prepared:
-    folder = (to or cache_root()) / "data" / dataset.folder_name
-    manifest = Manifest.read(folder)
-    noted = _sound_files(dataset, folder, manifest, hashes)
-    is_commit = len(dataset.revision) == 40 and set(dataset.revision) <= set("0123456789abcdef")
-    if is_commit and noted is not None:
-        # A commit never changes, so the hub need not be asked.
-        return _outcome(dataset, "kept", folder, noted, dataset.revision)
-    _require_network(dataset.repo)
-    pin = (dataset.repo, dataset.revision)
-    if pin not in commits:
-        commits[pin] = _hub_api.resolve_revision(*pin)
-    commit = commits[pin]
-    if noted is not None and {note.commit for note in noted.values()} == {commit}:
-        return _outcome(dataset, "kept", folder, noted, commit)
-    listed = {file.path: file for file in _hub_api.list_files(dataset.repo, commit)}
-    wanted = {path: listed[path] for path in hub_files(list(listed), dataset)}
-    manifest.repo, manifest.revision = dataset.repo, dataset.revision
-    manifest.needs[dataset.identity] = sorted(wanted)
-    _write_manifest(manifest, folder)
-    notes = _fetch(dataset.repo, commit, wanted, listed, folder, hashes, progress)
-    manifest.files.update(notes)
-    _write_manifest(manifest, folder)
-    return _outcome(dataset, "fetched", folder, notes, commit)
-
-
-def _fetch(
-    repo: str, commit: str, wanted: Mapping[str, HubFile], folder: Path, hashes: FileHashes, progress: bool
-) -> dict[str, FileNote]:
-    """Download and check; a file that is not what the hub lists is fetched once more."""
-    for attempt in (1, 2):
-        _hub_api.download_files(repo, commit, list(wanted), folder, progress=progress)
-        notes, wrong = {}, []
-        for path, sha256 in zip(wanted, hashes.sha256(*(folder / path for path in wanted)), strict=True):
-            notes[path] = FileNote((folder / path).stat().st_size, sha256, commit)
-            listed = wanted[path]
-            if notes[path].size != listed.size or (listed.sha256 or sha256) != sha256:
-                wrong.append(path)
-        if not wrong:
-            return notes
-        for path in wrong:
-            (folder / path).unlink()
-        if attempt == 2:
-            break
-    raise DataError(
-        f"{repo} at {commit}: {wrong[0]} came with other content than the hub lists.",
-        remedy="Something between here and the hub may alter downloads, such as a proxy or a mirror; try again.",
-    )
-
-
-def _sound_files(
-    dataset: HubDataset, folder: Path, manifest: Manifest, hashes: FileHashes
-) -> dict[str, FileNote] | None:
-    """The data set's files as noted down, if all of them are there; damaged ones are removed."""
-    paths = manifest.needs.get(dataset.identity)
-    if paths is None:
-        return None
-    there = [path for path in paths if path in manifest.files and (folder / path).is_file()]
-    notes = {}
-    for path, sha256 in zip(there, hashes.sha256(*(folder / path for path in there)), strict=True):
-        if manifest.files[path].sha256 == sha256:
-            notes[path] = manifest.files[path]
-        else:
-            (folder / path).unlink()
-    return notes if len(notes) == len(paths) else None
 
 
 def _outcome(

@@ -207,7 +207,7 @@ class _Parquet(Table):
             while True:
                 try:
                     batch = next(batches, None)
-                    # Parquet names nested columns by dots, so asking for "a" may also bring a column "a.b".
+                    # Parquet names nested columns by dots, so asking for a column "a.b" also brings the "b" of "a".
                     found = [] if batch is None else batch.select(names).to_pylist()
                 except self._faults() as error:
                     self._fail(number + 1, f"this row or one after it cannot be read: {error}.", _FETCH_AGAIN)

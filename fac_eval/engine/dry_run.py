@@ -22,7 +22,6 @@ from fac_eval.vocabulary import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fac_eval.engine.items import Item
     from fac_eval.engine.plan import Plan, PlannedModel, PlannedTask
     from fac_eval.engine.progress import Progress
     from fac_eval.interfaces import AnyModel
@@ -90,19 +89,19 @@ def _estimate(
 ) -> Estimate:
     # As if for the first time: whether this run has already settled a sample shows in its answer being known.
     cell = Cell(0, planned, settled=False, resumed=False)
-    source = Source(plan, model.model, [cell], store, lambda _: None, lambda: False)
+    source = Source(plan, model.model, [cell], store, lambda: False)
     price = _price(model.model)
     estimator = Estimator(price)
     items = skipped = unreadable = known = 0
     seconds = cost = 0.0
     for chunk in source.chunks():
+        stored = store.works([item.key for item in chunk if item.key is not None])
         for item in chunk:
             items += 1
             skipped += item.outcome == "skipped"
             unreadable += item.outcome == "failed"
-            known += item.response is not None
-            if _is_to_ask(item):
-                assert item.request is not None
+            known += item.key in stored
+            if item.request is not None and item.key not in stored:
                 size = _size(item.request)
                 seconds += size.audio_seconds
                 cost += estimator.cost_bound(size)
@@ -127,10 +126,6 @@ def _price(model: AnyModel) -> Price | None:
     """What a model's tokens cost, where it says so."""
     price = getattr(model, "price", None)
     return price if isinstance(price, Price) else None
-
-
-def _is_to_ask(item: Item) -> bool:
-    return item.open and item.response is None and item.request is not None
 
 
 def _size(request: Request) -> Size:

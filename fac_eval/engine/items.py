@@ -14,6 +14,8 @@ from fac_eval.vocabulary import Evidence, Failure, FailureKind, Outcome, Request
 DETAIL_LIMIT = 2000
 """Characters kept of an error message or of a raw reply."""
 
+_NOTHING = Evidence()
+
 
 @dataclass(slots=True)
 class Cell:
@@ -45,7 +47,7 @@ class Item:
     length: float = 0.0
     """Rough size of the request, by which batches are grouped."""
     response: Response | None = None
-    evidence: Evidence = Evidence()
+    evidence: Evidence = _NOTHING
     outcome: Outcome | None = None
     reason: str | None = None
     detail: str | None = None

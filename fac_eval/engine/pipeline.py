@@ -78,9 +78,7 @@ class Pipeline:
 
     async def _read(self, sink: Belt) -> None:
         """Read samples in a thread of their own, a few chunks ahead of the model."""
-        source = Source(
-            self._plan, self._model.model, self._cells, self._store, lambda: self._stop.requested
-        )
+        source = Source(self._plan, self._model.model, self._cells, self._store, lambda: self._stop.requested)
         chunks: Iterator[Chunk] = source.chunks()
         executor = self._pool("source", 1)
         loop = asyncio.get_running_loop()

@@ -98,7 +98,7 @@ def _fault(item: Item, rules: _Rules) -> Fault | None:
 
 def _alternative_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, rules: _Rules) -> Fault | None:
     if len(calls) != len(answers):
-        return Fault("wrong functions number", f"{len(calls)} calls where {len(answers)} are expected")
+        return Fault("wrong functions number", f"the number of calls is {len(calls)}, not {len(answers)}")
     wanted = list(answers.items())
     if not wanted:
         raise KeyError("ground_truth holds an answer without a call")
@@ -241,7 +241,7 @@ def _list_fault(
         return None if right else _value_fault("value_error:list/tuple", parameter, value, answer)
     if len(value) != len(answer):
         label = "value_error:dict_items" if declared == "objectArray" else "value_error:list_dict_count"
-        return Fault(label, f"{parameter!r} has {len(value)} rows where {len(answer)} are expected")
+        return Fault(label, f"the number of rows of {parameter!r} is {len(value)}, not {len(answer)}")
     if declared == "objectArray":
         raise TypeError("upstream cannot compare the rows of an objectArray")
     right = all(_dict_fits(row, expected) for row, expected in zip(value, answer, strict=True))

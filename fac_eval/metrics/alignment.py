@@ -1,13 +1,14 @@
 """Which tokens of a reference a hypothesis got right, and its errors by kind: one alignment, always the same.
 
-The alignment has the least errors, each substitution, deletion and insertion counting one. Where several have
-equally few, this one is taken:
+The alignment has the fewest errors possible, each substitution, deletion and insertion counting one. Where
+several have equally few, this one is taken:
 
 1. the tokens that both begin with are matched, and of the rest the tokens that both end with;
-2. what is left is read from its end backwards. Of the steps from which the least number of errors can still
-   be reached, a deletion is taken before a substitution, that before an insertion, and that before a match.
+2. what is left is read from its end backwards. Of the steps that the fewest errors can still be reached by, a
+   deletion is taken before a substitution, that before an insertion, and that before a match.
 
-The counts of each kind are those of jiwer 4, whose back end has the same preferences.
+The counts of each kind are those of jiwer 4, whose back end has the same preferences for texts of up to some
+thousand tokens.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedTo
 
 
 def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, list[Operation]]:
-    """How many tokens match at the begin and at the end, and the steps between, the last one first."""
+    """How many tokens match at the beginning and at the end, and the steps between, the last one first."""
     if reference == hypothesis:
         return len(reference), 0, []
     begin = _shared(zip(reference, hypothesis, strict=False))

@@ -59,9 +59,7 @@ def _tokens_023(text: str, single: bool) -> list[str]:
 
 
 # The scripts that compute-wer 0.2.5 (compute_wer/utils.py) takes to be written without blanks.
-_UNSPACED_025 = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u4e00-\u9fff]"
-)
+_UNSPACED_025 = re.compile("[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u4e00-\u9fff]")
 
 
 def _tokens_025(text: str, single: bool) -> list[str]:
@@ -71,7 +69,7 @@ def _tokens_025(text: str, single: bool) -> list[str]:
         start, place = place, place + 1
         kind = _kind_025(text[start])
         if kind == "letter" and not single:
-            # A straight apostrophe stands within a word or at its end, never at its begin.
+            # A straight apostrophe stands within a word or at its end, never at its beginning.
             while place < len(text) and (text[place] == "'" or _kind_025(text[place]) == "letter"):
                 place += 1
         if kind != "skipped":

@@ -67,13 +67,13 @@ def _fault(item: Item, category: str, model_name: str) -> Fault | None:
     if "multiple" in category:
         return _multiple_fault(item.tools, calls, answers, model_name)
     if len(calls) != 1:
-        return Fault("simple_function_checker:wrong_count", f"{len(calls)} calls where 1 is expected")
+        return Fault("simple_function_checker:wrong_count", f"the number of calls is {len(calls)}, not 1")
     return _call_fault(item.tools[0], calls[0], _first_answer(answers[0])[1], model_name)
 
 
 def _multiple_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
     if len(calls) != len(answers):
-        message = f"{len(calls)} calls where {len(answers)} are expected"
+        message = f"the number of calls is {len(calls)}, not {len(answers)}"
         return Fault("multiple_function_checker:wrong_count", message)
     name, expected = _first_answer(answers[0])
     return _call_fault(_tool_of(tools, name), calls[0], expected, model_name)
@@ -82,7 +82,7 @@ def _multiple_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, mode
 def _parallel_fault(tools: Any, calls: Sequence[DecodedCall], answers: Any, model_name: str) -> Fault | None:
     label = "parallel_function_checker_no_order"
     if len(calls) != len(answers):
-        return Fault(f"{label}:wrong_count", f"{len(calls)} calls where {len(answers)} are expected")
+        return Fault(f"{label}:wrong_count", f"the number of calls is {len(calls)}, not {len(answers)}")
     unused = list(calls)
     for index in range(len(answers)):
         name, expected = _first_answer(answers[index])
@@ -218,7 +218,7 @@ def _dict_list_fault(parameter: str, value: Any, allowed: Any) -> Fault | None:
     fault: Fault | None = Fault("list_dict_checker:unclear", f"{parameter!r} has no allowed value")
     for alternative in entries(allowed):
         if len(value) != len(alternative):  # the optional mark has length 0
-            message = f"{parameter!r} has {len(value)} rows where {len(alternative)} are expected"
+            message = f"the number of rows of {parameter!r} is {len(value)}, not {len(alternative)}"
             fault = Fault("value_error:list_dict_count", message)
             continue
         for row, expected in zip(value, entries(alternative), strict=True):

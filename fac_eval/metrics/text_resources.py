@@ -80,8 +80,8 @@ def find_punkt() -> Path:
     raise MissingResource(
         "NLTK's English punkt_tab data (tokenizers/punkt_tab/english) is not on this machine.",
         remedy=(
-            f"Give --assets (or set {ASSETS_VARIABLE} to) a folder that holds tokenizers/punkt_tab/english, or NLTK_DATA to an "
-            "nltk_data folder, or run: python -m nltk.downloader punkt_tab. Without network access: "
+            f"Give --assets (or set {ASSETS_VARIABLE} to) a folder that holds tokenizers/punkt_tab/english, "
+            "or NLTK_DATA to an nltk_data folder, or run: python -m nltk.downloader punkt_tab. Without network access: "
             f"pip install --no-deps --target {CARRIER_FOLDER} llama-index-core, which carries a copy."
         ),
     )

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 from fac_eval.errors import DataError, UsageError
 from fac_eval.metrics.alignment import edit_counts
+from fac_eval.metrics.asr_normalize_en import normalize_en
 from fac_eval.metrics.asr_normalize_zh import normalize_zh, simplified
 from fac_eval.metrics.asr_wer import UtteranceErrors, pooled_errors
 from fac_eval.metrics.bleu_tokens import tokens_13a, tokens_zh
@@ -33,7 +34,9 @@ def pair_errors(
     An empty reference has no official rate: see `official_percent`.
     """
     if scorer not in _TOKENS:
-        raise UsageError(f"unknown error-rate scorer {scorer!r}", remedy=f"Known: {', '.join(get_args(Scorer))}.")
+        raise UsageError(
+            f"unknown error-rate scorer {scorer!r}", remedy=f"Known: {', '.join(get_args(Scorer))}."
+        )
     if language not in get_args(Language):
         raise UsageError(f"no error rate for the language {language!r}: en or zh")
     tokens = _TOKENS[scorer]
@@ -102,7 +105,7 @@ def _kimi_evalkit(text: str, language: Language) -> list[str]:
     if language == "zh":
         text = normalize_chinese(re.sub(r"\s+", "", text))
     else:
-        text = normalize_zh(normalize_english(text), rules="basic")
+        text = normalize_zh(normalize_en(text, rules="openai_whisper"), rules="basic")
     return [token.lower() for token in tokens_zh(text) if not _is_punctuation(token)]
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from fac_eval.metrics.asr_normalize_en import normalize_en
 
-_BRACKETED = (re.compile(r"[<\[][^>\]]*[>\]]"), re.compile(r"\(([^)]+?)\)"))
-_FULL_WIDTH_BRACKETED = re.compile(r"（[a-z A-Z]+?）")
+# Whisper's own two rules come first: the one for full-width parentheses is applied to what they leave.
+_BRACKETED = tuple(map(re.compile, (r"[<\[][^>\]]*[>\]]", r"\([^)]+\)", "（[a-z ]+）")))
 
 
 def normalize_english(text: str) -> str:
@@ -22,9 +22,9 @@ def normalize_english(text: str) -> str:
     'doctor lee will not go'
     """
     text = text.lower()
-    for pattern in (*_BRACKETED, _FULL_WIDTH_BRACKETED):
+    for pattern in _BRACKETED:
         text = pattern.sub("", text)
-    return normalize_en(text)
+    return normalize_en(text, rules="openai_whisper")
 
 
 def normalize_chinese(text: str) -> str:
@@ -132,10 +132,8 @@ def _quantity(number: str) -> str:
 
 
 def _with_liang(spoken: str) -> str:
-    """两 instead of 二 where a unit larger than ten follows, at the begin or after such a unit."""
+    """两 instead of 二 where a unit larger than ten follows, at the beginning or after such a unit."""
     return "".join(
-        "两"
-        if char == "二" and after in _LARGE_UNITS and (not before or before in _LARGE_UNITS)
-        else char
+        "两" if char == "二" and after in _LARGE_UNITS and (not before or before in _LARGE_UNITS) else char
         for before, char, after in zip(["", *spoken], spoken, [*spoken[1:], ""], strict=False)
     )

@@ -10,12 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from fac_eval.stats._columns import Clusters, StatsError, denominator_column, number_column, units_of
-from fac_eval.stats._exact import Dyadic, dot, dyadic, dyadic_of_fractions, group_sums, square_root, total
+from fac_eval.stats._exact import (
+    Dyadic,
+    IntColumn,
+    dot,
+    dyadic,
+    dyadic_of_fractions,
+    group_sums,
+    square_root,
+    total,
+)
 from fac_eval.stats._student_t import student_t_quantile
 from fac_eval.stats.intervals import LEVEL, Estimate, Method, wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
+
+
+_ROWS_AT_ONCE = 16_384
+"""Exact arithmetic takes a hundred bytes a row, so it is done in parts: exact sums do not mind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,8 @@ class RatioSums:
         self.is_mean = self.is_mean and bool((ys == 1).all())
         self.is_proportion = self.is_proportion and self.is_mean and bool(((xs == 0) | (xs == 1)).all())
         lone = units.codes >= len(units.labels)
-        self._lone += _Moments.of(dyadic(xs[lone]), dyadic(ys[lone]))
+        for rows in _parts(np.flatnonzero(lone)):
+            self._lone += _Moments.of(dyadic(xs[rows]), dyadic(ys[rows]))
         if units.labels:
             codes, groups = units.codes[~lone], len(units.labels)
             x_sums = group_sums(dyadic(xs[~lone]), codes, groups)
@@ -153,6 +167,10 @@ class RatioSums:
         return _Moments.of(
             dyadic_of_fractions([x for x, _ in totals]), dyadic_of_fractions([y for _, y in totals])
         )
+
+
+def _parts(rows: IntColumn) -> Iterator[IntColumn]:
+    return (rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE))
 
 
 def _effective_n(n: int, units: int, proportion: Fraction, variance: Fraction | None) -> float:

@@ -121,9 +121,7 @@ def _jiwer_totals(pooled: PooledErrors) -> dict[str, Any]:
 
 def _pair_percent(case_input: Case, scorer: Scorer) -> float | DataError:
     try:
-        row = pair_errors(
-            case_input["ref"], case_input["hyp"], scorer=scorer, language=case_input["lang"]
-        )
+        row = pair_errors(case_input["ref"], case_input["hyp"], scorer=scorer, language=case_input["lang"])
         return official_percent(row)
     except DataError as error:
         return error
@@ -131,7 +129,9 @@ def _pair_percent(case_input: Case, scorer: Scorer) -> float | DataError:
 
 def _corpus_percent(case_input: Case, scorer: Scorer) -> Any:
     rows = [
-        pair_errors(reference, hypothesis, scorer=scorer, language="zh" if case_input["lang"] == "zh" else "en")
+        pair_errors(
+            reference, hypothesis, scorer=scorer, language="zh" if case_input["lang"] == "zh" else "en"
+        )
         for reference, hypothesis in zip(case_input["refs"], case_input["hyps"], strict=True)
     ]
     try:

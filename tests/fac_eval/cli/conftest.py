@@ -15,7 +15,6 @@ SETTINGS = (
     "FAC_EVAL_STORE",
     "HF_DATASETS_OFFLINE",
     "HF_ENDPOINT",
-    "HF_HUB_CACHE",
     "HF_HUB_OFFLINE",
     "HF_TOKEN",
     "OPENAI_API_KEY",
@@ -27,7 +26,6 @@ SETTINGS = (
 def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FAC_EVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hugging-face"))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     return command_line(capsys)

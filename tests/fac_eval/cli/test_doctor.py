@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
 
 
 @pytest.fixture
-def doctor(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def doctor(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CommandLine:
     """Without torch, which takes seconds to import, and whose absence must not matter."""
     monkeypatch.setattr(checks, "installed", lambda name: None if name == "torch" else "1.0")
+    monkeypatch.setattr(checks, "_hub", lambda: checks._Hub(tmp_path / "hub", tmp_path / "token"))
     return lambda *arguments: cli("doctor", *arguments)
 
 
@@ -61,8 +63,7 @@ def test_keys_are_named_and_never_shown(doctor: CommandLine, monkeypatch: pytest
 
 
 def test_a_login_counts_as_a_token(doctor: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "hugging-face").mkdir()
-    (tmp_path / "hugging-face" / "token").write_text("hf_private")
+    (tmp_path / "token").write_text("hf_private")
     assert found(doctor)["keys", "HF_TOKEN"]["found"] == "logged in"
 
 
@@ -243,3 +244,26 @@ def test_a_full_disk_is_a_problem(doctor: CommandLine, monkeypatch: pytest.Monke
     check = found(doctor)["caches", "prepared data"]
     assert check["status"] == "problem"
     assert "FAC_EVAL_CACHE" in check["remedy"]
+
+
+def test_where_the_hub_keeps_its_things_is_asked_of_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "/somewhere/hub")
+    hub = checks._hub()
+    assert hub is not None
+    assert hub.cache == Path("/somewhere/hub")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert checks._hub() is None
+
+
+def test_a_check_that_fails_itself_does_not_hide_the_others(
+    doctor: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash() -> None:
+        raise RuntimeError("what now")
+
+    monkeypatch.setattr(checks, "_keys", crash)
+    shown = found(doctor)
+    assert shown["keys", "check"]["found"] == "RuntimeError: what now"
+    assert shown["plugins", "task"]["status"] == "ok"

@@ -6,10 +6,14 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from fac_eval.data._hub_api import patterns_of
 from fac_eval.data._layout import MANIFEST
 from fac_eval.data.assets import Asset, asset_path
 from fac_eval.data.hub import DataFinder, HubDataset
@@ -70,6 +74,7 @@ def test_configs_of_one_data_set_share_its_folder(server: Server, cache: Path) -
     assert [outcome.status for outcome in outcomes] == ["fetched"] * 3
     assert {outcome.path for outcome in outcomes} == {folder_of(cache)}
     assert [outcome.files for outcome in outcomes] == [3, 1, 3]
+    assert sorted(fetched(server)) == sorted(name for name in repository() if name != "README.md")
     found = DataFinder(offline=True)
     assert list(found.rows(other, "test")) == rows_of("other", 1)
     assert (found.folder(SPOKEN) / "en/wav/deep/2.wav").read_bytes() == b"two"
@@ -156,6 +161,29 @@ def test_other_content_than_the_hub_lists_is_refused(server: Server, hub: FakeHu
     assert f"{FILES[0]} came with other content than the hub lists" in str(outcome.error)
     assert not (folder_of(cache) / FILES[0]).exists()
     assert fetched(server).count(FILES[0]) == 2
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    paths=st.sets(
+        st.lists(st.sampled_from(["a", "b", "a*", "[a]", "?"]), min_size=1, max_size=4).map("/".join),
+        max_size=12,
+    ),
+    data=st.data(),
+)
+def test_patterns_match_what_is_wanted_and_nothing_else(paths: set[str], data: st.DataObject) -> None:
+    # A path is a file, so it is no folder of another one.
+    listed = sorted(path for path in paths if not any(other.startswith(f"{path}/") for other in paths))
+    wanted = [path for path in listed if data.draw(st.booleans())]
+    patterns = patterns_of(wanted, listed)
+    assert [path for path in listed if any(fnmatchcase(path, pattern) for pattern in patterns)] == wanted
+
+
+def test_whole_folders_are_one_pattern() -> None:
+    listed = ["README.md", "en/wav/1.wav", "en/wav/x/2.wav", "en/metadata.jsonl"]
+    assert patterns_of(["en/wav/1.wav", "en/wav/x/2.wav"], listed) == ["en/wav/*"]
+    assert patterns_of(listed[1:], listed) == ["en/*"]
+    assert patterns_of(["en/metadata.jsonl"], listed) == ["en/metadata.jsonl"]
 
 
 @pytest.mark.parametrize(
