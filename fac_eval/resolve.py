@@ -94,6 +94,9 @@ def _matching(name: str) -> Iterator[type[Task]]:
     head = name.split("/", maxsplit=1)[0]
     plugin = registry.load("task", head) if head in registry.names("task") else None
     classes = {cls.name: cls for cls in task_classes(plugin)}
+    if name not in classes and name in all_tasks():
+        yield all_tasks()[name]  # a plugin may register its task under another name
+        return
     if name not in classes:
         raise UnknownName("task", name, classes or set(all_tasks()) | set(registry.names("task")))
     yield classes[name]

@@ -115,6 +115,8 @@ def convert(
 ) -> dict[str, Any]:
     """Convert raw arguments to annotated types; unknown names and wrong types are errors that say so."""
     converted = {}
+    if arguments and not known:
+        raise UsageError(f"{where} takes no arguments, got {', '.join(arguments)}")
     for name, raw in arguments.items():
         if name not in known:
             raise UnknownName("argument", name, known, where=where)

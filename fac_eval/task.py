@@ -128,13 +128,13 @@ class Task(ABC):
 
     @property
     def variant(self) -> str:
-        """The named variants in force, as the result table shows them."""
+        """The named variants in force, and whatever else is not at its default, as the result table shows them."""
         hints = get_type_hints(self.Options)
-        shown = [
-            f"{field.name}={getattr(self.options, field.name)}"
-            for field in dataclasses.fields(self.Options)
-            if get_origin(hints[field.name]) is Literal
-        ]
+        shown = []
+        for field in dataclasses.fields(self.Options):
+            held = getattr(self.options, field.name)
+            if get_origin(hints[field.name]) is Literal or held not in (field.default, dataclasses.MISSING):
+                shown.append(f"{field.name}={held}")
         return ",".join(shown)
 
 

@@ -26,9 +26,9 @@ _ABSOLUTE = re.compile(r"abs ([\d.e+-]+)")
 _RELATIVE = re.compile(r"max abs diff ([\d.]+)")
 
 
-def cases(path: Path) -> Iterator[Case]:
-    """The cases of a golden folder, given as the folder or as the index in it."""
-    golden = GoldenModel(_index_file(path))
+def cases(path: Path, **options: Any) -> Iterator[Case]:
+    """The cases of a golden folder, given as the folder or as the index in it; `options` as for `GoldenModel`."""
+    golden = GoldenModel(_index_file(path), **options)
     checks, produced = CaseChecks(golden), Produced(golden)
     for name, entry in golden.index["waveforms"].items():
         yield Case(f"waveform.{name}", "waveform", partial(_check_waveform, golden, name, entry))

@@ -49,7 +49,7 @@ def _lines(checks: list[Check]) -> list[str]:
     lines = []
     for check in checks:
         enables = f"for {check.enables}" if check.enables else ""
-        told = ", ".join(part for part in (check.found.replace("\n", " "), enables) if part)
+        told = ", ".join(part for part in (check.found.replace("\n", " ").rstrip("."), enables) if part)
         lines.append(f"  {check.status:<8} {check.name:<{width}}  {told}".rstrip())
         if check.status != "ok" and check.remedy:
             lines += [f"  {'':<8} {'':<{width}}  -> {line}" for line in check.remedy.splitlines()]

@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from fac_eval import __version__
-from fac_eval.errors import FacEvalError, suggestion
+from fac_eval.errors import FacEvalError, PluginError, suggestion
 
 COMMANDS = {
     "run": "Evaluate models on tasks.",
@@ -43,7 +43,13 @@ class LazyGroup(click.Group):
             return command
         from fac_eval import registry
 
-        return registry.load("command", name) if name in registry.names("command") else None
+        if name not in registry.names("command"):
+            return None
+        try:
+            plugin: click.Command = registry.load("command", name)
+        except PluginError as error:
+            return _broken(name, error)
+        return plugin
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -62,13 +68,19 @@ class LazyGroup(click.Group):
             if name in COMMANDS:
                 rows.append((name, COMMANDS[name]))
                 continue
-            try:
-                command = self.get_command(ctx, name)
-                rows.append((name, command.get_short_help_str() if command else ""))
-            except FacEvalError as error:
-                rows.append((name, f"(cannot be loaded: {error.message})"))
+            command = self.get_command(ctx, name)
+            rows.append((name, command.get_short_help_str(limit=90) if command else ""))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _broken(name: str, error: PluginError) -> click.Command:
+    """A command in the place of one that cannot be loaded: it says so when it is called."""
+
+    def fail() -> None:
+        raise error
+
+    return click.Command(name, callback=fail, short_help=f"(cannot be loaded: {error.message})")
 
 
 @click.group(

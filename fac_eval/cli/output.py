@@ -15,16 +15,17 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--store",
         type=click.Path(file_okay=False),
-        envvar="FAC_EVAL_STORE",
         help="The workspace's store.  [default: .fac-eval; env FAC_EVAL_STORE]",
     )(function)
 
 
 def store_folder(given: str | None) -> str:
-    """The store that was named, or the default one."""
+    """The store that was named, or that of the environment, or the default one."""
+    import os
+
     from fac_eval.config import RunConfig
 
-    return given or RunConfig().store
+    return given or os.environ.get("FAC_EVAL_STORE") or RunConfig().store
 
 
 def echo_json(data: Any) -> None:

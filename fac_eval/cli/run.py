@@ -10,7 +10,7 @@ import click
 
 from fac_eval.cli.complete import complete_judges, complete_models, complete_tasks
 from fac_eval.cli.main import EXIT_INTERRUPTED
-from fac_eval.cli.output import echo_json, store_option
+from fac_eval.cli.output import echo_json, store_folder, store_option
 
 
 @click.command(short_help="Evaluate models on tasks.")
@@ -132,6 +132,8 @@ def _config(path: str | None, flags: Mapping[str, Any]) -> Any:
     base = RunConfig() if path is None else read_config(path)
     data = {field.name: getattr(base, field.name) for field in dataclasses.fields(RunConfig)}
     given = {name: value for name, value in flags.items() if value not in (None, ()) and name in data}
+    if "store" not in given and base.store == RunConfig().store:
+        given["store"] = store_folder(None)
     for name in ("models", "tasks"):
         if name in given:
             given[name] = [spec for text in given[name] for spec in _split_specs(text)]

@@ -206,13 +206,16 @@ class DataFinder:
         for folder in given:
             if _layout.state(folder, dataset) != "absent":
                 return Source("folder", folder)
+        if self._data is not None:
+            raise MissingResource(
+                f"--data {self._data} does not hold {dataset.repo} ({dataset.config}).",
+                remedy=f"Looked for {', '.join(str(folder) for folder in given)}.\n{_how_to_prepare(dataset)}",
+            )
         prepared = self._cache / "data" / dataset.folder_name
         if _layout.state(prepared, dataset) == "all":
             return Source("prepared", prepared)
-        looked = "Looked in " + ", ".join(
-            str(place) for place in ([self._data] if self._data else []) + [prepared]
-        )
-        switch = "--offline" if self._offline else offline_switch() if self._offline is None else None
+        looked = f"Looked in {prepared}"
+        switch = "offline=True" if self._offline else offline_switch() if self._offline is None else None
         if switch is not None:
             raise MissingResource(
                 f"{dataset.repo} ({dataset.config}) is not on this machine, and {switch} keeps off the hub. {looked}.",

@@ -40,7 +40,7 @@ def _benchmark_totals(
     for overall in benchmark.overall:
         if repeated:
             reason = f"{repeated[0]} ran under several variants"
-            yield Total(model, benchmark.name, None, f"{overall.name}: {reason}")
+            yield Total(model, benchmark.name, None, f"no {overall.name}: {reason}")
             continue
         figures = {
             names[cell.task]: figure for cell in cells for figure in cell.figures if figure.main and cell.done
@@ -49,4 +49,4 @@ def _benchmark_totals(
         if isinstance(outcome, Figure):
             yield Total(model, benchmark.name, outcome)
         else:
-            yield Total(model, benchmark.name, None, f"{overall.name}: {outcome}")
+            yield Total(model, benchmark.name, None, f"no {overall.name}: {outcome}")

@@ -21,7 +21,7 @@ from fac_eval.engine.stop import Stop
 from fac_eval.errors import FacEvalError
 from fac_eval.interfaces import AnyModel, Judge, Model, QualityMeter, SampleModel, Spender, Transcriber
 from fac_eval.resolve import resolve_judge, resolve_model, resolve_tasks
-from fac_eval.store import Store
+from fac_eval.store import CellRow, Store
 from fac_eval.task import Task
 
 
@@ -120,9 +120,9 @@ def execute(plan: Plan, *, progress: Progress) -> RunResult:
         outcome = "failed"
         try:
             _share_budget(plan, store)
+            entered = _enter_cells(plan, store)
             with _Signals(stop, progress):
-                for position, model in enumerate(plan.models):
-                    cells = _enter_cells(plan, model, position, store)
+                for model, cells in zip(plan.models, entered, strict=True):
                     _run_model(plan, model, cells, store, progress, stop)
                     if not stop.requested:
                         _finish_cells(cells, store)
@@ -141,9 +141,16 @@ def plain_config(config: RunConfig) -> dict[str, Any]:
     return data
 
 
-def _enter_cells(plan: Plan, model: PlannedModel, position: int, store: Store) -> list[Cell]:
-    cells = []
+def _enter_cells(plan: Plan, store: Store) -> list[list[Cell]]:
+    """Every model's cells, so that the store shows from the start what the run is to be."""
     known = {cell.id: cell for cell in store.cells(plan.run_id)}
+    return [_model_cells(plan, model, position, store, known) for position, model in enumerate(plan.models)]
+
+
+def _model_cells(
+    plan: Plan, model: PlannedModel, position: int, store: Store, known: Mapping[int, CellRow]
+) -> list[Cell]:
+    cells = []
     for index, planned in enumerate(plan.tasks):
         cell_id = store.save_cell(
             plan.run_id,
@@ -156,6 +163,7 @@ def _enter_cells(plan: Plan, model: PlannedModel, position: int, store: Store) -
             protocol_id=planned.protocol_id,
             protocol=plain(planned.protocol),
             data=planned.data,
+            total=planned.size,
         )
         before = known.get(cell_id)
         cells.append(
@@ -163,7 +171,7 @@ def _enter_cells(plan: Plan, model: PlannedModel, position: int, store: Store) -
                 id=cell_id,
                 planned=planned,
                 settled=before is not None and before.done and before.counts.n_failed == 0,
-                resumed=before is not None and before.counts.total > 0,
+                resumed=before is not None and before.counts.n_pending < before.counts.total,
             )
         )
     return cells

@@ -87,7 +87,7 @@ class Item:
             reason=self.reason,
             detail=self.detail,
             score=None if self.score is None else _score_body(self.score, self.sample.cluster),
-            evidence=plain(self.evidence),
+            evidence={} if self.evidence is _NOTHING else plain(self.evidence),
         )
 
 

@@ -22,6 +22,9 @@ PROTOCOL_ID_LENGTH = 12
 RUN_ID_LENGTH = 12
 
 
+Overrides = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What works on responses between generation and scoring."""
@@ -62,7 +65,7 @@ class Plan:
     tools: Tools
     config: RunConfig
     data: DataFinder
-    settings: tuple[Mapping[str, Any], Mapping[str, Any]]
+    settings: Overrides
     """The user's generation settings: common ones, and those for one family's adapter."""
 
     def request(self, task: Task, sample: Sample) -> Request:
@@ -97,9 +100,9 @@ def make_plan(
         _check_tools(task, tools)
         for model in models:
             _check_output(task, model)
-    planned = tuple(_plan_task(task, config, tools, data) for task in tasks)
-    labelled = _labelled(models)
     settings = settings_overrides(config.gen_kwargs)
+    planned = tuple(_plan_task(task, config, tools, data, settings) for task in tasks)
+    labelled = _labelled(models)
     identity = {
         "models": [model.fingerprint for model in models],
         "tasks": [[task.task.name, task.protocol_id, task.data] for task in planned],
@@ -111,11 +114,13 @@ def make_plan(
     return Plan(run_id, labelled, planned, tools, config, data, settings)
 
 
-def _plan_task(task: Task, config: RunConfig, tools: Tools, data: DataFinder) -> PlannedTask:
+def _plan_task(
+    task: Task, config: RunConfig, tools: Tools, data: DataFinder, settings: Overrides
+) -> PlannedTask:
     task.check(data)
     size = task.size(data)
     limit = _whole_limit(config.limit, size, task.name)
-    protocol = {**task.protocol(), **_tool_identity(task, tools)}
+    protocol = {**task.protocol(), **_tool_identity(task, tools), **_overrides(settings)}
     return PlannedTask(
         task=task,
         protocol=protocol,
@@ -124,6 +129,11 @@ def _plan_task(task: Task, config: RunConfig, tools: Tools, data: DataFinder) ->
         size=size if limit is None or size is None else min(size, limit),
         limit=limit,
     )
+
+
+def _overrides(settings: Overrides) -> dict[str, Any]:
+    common, extra = settings
+    return {"gen_kwargs": {**common, **extra}} if common or extra else {}
 
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:

@@ -48,6 +48,7 @@ class _Pair:
 
 def rescore_run(name: str, *, options: Mapping[str, Any], folder: str | Path) -> RunResult:
     """Score a run's stored answers with other options; the result is a run of its own beside the first."""
+    Store.reader(folder).close()  # a store that is not there must not be made here
     with Store.writer(folder) as store:
         parent = store.run(name)
         pairs = _pairs(store.cells(parent.id), options)

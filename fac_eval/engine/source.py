@@ -34,6 +34,7 @@ class Source:
         self._cells = list(cells)
         self._store = store
         self._stopped = stopped
+        self._fingerprint = model.fingerprint
         self._sees_sample = isinstance(model, SampleModel)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -76,8 +77,8 @@ class Source:
         try:
             item.sample_body = encode(sample)
             item.sample_key = digest(b"sample", item.sample_body)
-            item.seconds = _seconds(sample.messages)
-            item.length = item.seconds + _characters(sample.messages) / _READING_PACE
+            item.seconds, characters = _extent(sample.messages)
+            item.length = item.seconds + characters / _READING_PACE
             reason = task.skip(sample)
             if reason is not None:
                 item.outcome, item.reason = "skipped", reason
@@ -93,7 +94,7 @@ class Source:
             item.fail("bad_input", f"the sample cannot be prepared: {describe_error(error)}")
             return
         self._check_inputs(item)
-        item.key = request_key(self._model.fingerprint, item.request, self._seen(item))
+        item.key = request_key(self._fingerprint, item.request, self._seen(item))
 
     def _seen(self, item: Item) -> bytes:
         """What a stand-in model goes by besides the request: the task under its options, the data, the place."""
@@ -129,7 +130,7 @@ class _Ids:
         """Take in an id, and say whether it is new."""
         number = hash(sample_id)
         place = bisect_left(self._sorted, number)
-        if number in self._recent or self._sorted[place : place + 1] == array("q", [number]):
+        if number in self._recent or (place < len(self._sorted) and self._sorted[place] == number):
             return False
         self._recent.add(number)
         if len(self._recent) > max(_RECENT_IDS, len(self._sorted) // 8):
@@ -142,9 +143,13 @@ def _has_audio(messages: Iterable[Message]) -> bool:
     return any(isinstance(part, Audio) for message in messages for part in message.parts)
 
 
-def _seconds(messages: Iterable[Message]) -> float:
-    return sum(part.seconds for message in messages for part in message.parts if isinstance(part, Audio))
-
-
-def _characters(messages: Iterable[Message]) -> int:
-    return sum(len(part.text) for message in messages for part in message.parts if isinstance(part, Text))
+def _extent(messages: Iterable[Message]) -> tuple[float, int]:
+    """Seconds of audio and characters of text."""
+    seconds, characters = 0.0, 0
+    for message in messages:
+        for part in message.parts:
+            if isinstance(part, Text):
+                characters += len(part.text)
+            else:
+                seconds += part.seconds
+    return seconds, characters

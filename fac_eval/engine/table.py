@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fac_eval.vocabulary import Counts, Figure
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _HEADER = ("model", "task", "variant", "metric", "value", "95% interval", "n", "failed", "skipped", "total")
 _RIGHT = (4, 5, 6, 7, 8, 9)
+_EXAMPLE_LENGTH = 120
 
 
 def result_text(result: RunResult) -> str:
@@ -80,19 +81,28 @@ def _remarks(result: RunResult) -> list[str]:
     for cell in result.cells:
         where = f"{cell.model} on {cell.task}"
         lines += [f"note: {where}: {figure.name}: {figure.note}" for figure in cell.figures if figure.note]
-        lines += [f"{where}: {text}" for text in _outcomes(cell.counts)]
+        lines += [f"{where}: {text}" for text in _outcomes(cell.counts, cell.failures)]
     lines += [
         f"{total.model} on {total.benchmark}: {total.reason}" for total in result.totals if total.reason
     ]
     return ["\n".join(lines)] if lines else []
 
 
-def _outcomes(counts: Counts) -> list[str]:
-    lines = [f"{n:,} failed: {kind}" for kind, n in sorted(counts.failed.items())]
+def _outcomes(counts: Counts, failures: Mapping[str, str]) -> list[str]:
+    lines = [
+        f"{n:,} failed: {kind}{_example(failures.get(kind))}" for kind, n in sorted(counts.failed.items())
+    ]
     lines += [f"{n:,} skipped: {reason}" for reason, n in sorted(counts.skipped.items())]
     if counts.n_pending:
         lines.append(f"{counts.n_pending:,} still to do")
     return lines
+
+
+def _example(detail: str | None) -> str:
+    first = (detail or "").strip().partition("\n")[0]
+    if not first:
+        return ""
+    return f", e.g. {first if len(first) <= _EXAMPLE_LENGTH else first[: _EXAMPLE_LENGTH - 3] + '...'}"
 
 
 def _where(result: RunResult) -> str:
@@ -103,5 +113,6 @@ def _where(result: RunResult) -> str:
         lines.append(f"cost ${result.cost:.4f}")
     lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
     if failed:
-        lines.append(f"the same command again retries the {failed:,} failed samples")
+        samples = "sample" if failed == 1 else f"{failed:,} samples"
+        lines.append(f"the same command again retries the {samples} that failed")
     return "\n".join(lines)

@@ -66,8 +66,8 @@ def edit_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCoun
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedToken]:
     """The alignment from the first token to the last.
 
-    >>> [step.operation for step in align("a b c".split(), "a c d".split())]
-    ['match', 'deletion', 'match', 'insertion']
+    >>> [step.operation for step in align("he sat down".split(), "he was down there".split())]
+    ['match', 'substitution', 'match', 'insertion']
     """
     begin, end, reversed_steps = _aligned(reference, hypothesis)
     left, right = iter(reference), iter(hypothesis)

@@ -33,8 +33,6 @@ def tokenize(text: str, *, tokenizer: Tokenizer = "whitespace", unit: Unit = "wo
     raise UsageError(f"unknown tokenizer {tokenizer!r}: whitespace, compute_wer_023 or compute_wer_025")
 
 
-_category = functools.cache(unicodedata.category)
-
 # From its second character on, a run of compute-wer 0.2.3 (compute_wer/utils.py) holds anything of ASCII but
 # these blanks; one that starts with "<" ends with the next ">".
 _RUN_023 = re.compile(r"[^ \t\r\n\u0080-\U0010ffff]*")
@@ -47,7 +45,7 @@ def _tokens_023(text: str, single: bool) -> list[str]:
     while place < len(text):
         start, char = place, text[place]
         place += 1
-        kind = _category(char)
+        kind = unicodedata.category(char)
         if char in " \t\r\n" or kind in {"Zs", "Cn"}:
             continue
         if kind != "Lo" and not (single and kind[0] in "LN"):

@@ -45,7 +45,7 @@ class OverallWithheld:
     @property
     def reason(self) -> str:
         """One sentence for a report."""
-        return f"no Overall: no score for {', '.join(self.missing)}"
+        return f"no score for {', '.join(self.missing)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class Budget:
 
     def _reached(self, amount: float) -> BudgetReached:
         return BudgetReached(
-            f"the next call could cost up to ${amount:.4f}, and ${self._spent:.4f} of the ${self.limit:.2f} "
+            f"the next call could cost up to ${amount:.4f}, and ${self._spent:.4f} of the ${self.limit:g} "
             "that --max-cost allows are spent",
             remedy="Raise --max-cost and run the same command again: what is finished is kept, not paid for "
             "twice. A lower max_tokens makes each call's upper estimate smaller.",

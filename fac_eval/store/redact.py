@@ -35,8 +35,12 @@ _NAMED_SECRET = re.compile(
 )
 
 
+_HEADERS = re.compile(r"(\bheaders[\"']?\s*[=:]\s*)\{[^{}]*\}", re.IGNORECASE)
+
+
 def scrub(text: str) -> str:
     """The text with whatever looks like a secret, or is named as one, replaced."""
+    text = _HEADERS.sub(rf"\1{REDACTED}", text)
     return _NAMED_SECRET.sub(rf"\g<name>{REDACTED}", _SECRET_VALUE.sub(REDACTED, text))
 
 
@@ -52,5 +56,7 @@ def redact(value: Any) -> Any:
 
 
 def _is_secret(name: str, value: Any) -> bool:
+    if name.lower() == "headers":  # any of them may carry a key
+        return bool(value)
     # Counts such as max_tokens are numbers; a secret is text.
     return isinstance(value, str) and bool(value) and _SECRET_NAME.search(name) is not None

@@ -48,6 +48,8 @@ class CellRow:
     done: bool
     figures: tuple[Figure, ...]
     counts: Counts
+    failures: Mapping[str, str]
+    """One message a kind of failure."""
 
 
 @dataclass(frozen=True, slots=True)

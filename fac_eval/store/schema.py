@@ -38,7 +38,7 @@ CREATE TABLE cells (              -- one model on one task within a run
     protocol_id TEXT NOT NULL,
     protocol TEXT NOT NULL,
     data TEXT NOT NULL,           -- fingerprint of the data
-    total INTEGER,                -- samples, once all have been seen
+    total INTEGER,                -- samples: as planned, then as seen
     done INTEGER NOT NULL DEFAULT 0,
     figures TEXT,
     UNIQUE (run, position)

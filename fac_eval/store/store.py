@@ -194,11 +194,12 @@ class Store:
         protocol_id: str,
         protocol: Mapping[str, Any],
         data: str,
+        total: int | None = None,
     ) -> int:
-        """Enter one model on one task, and return the cell's id."""
+        """Enter one model on one task, with its size where that is known, and return the cell's id."""
         self._execute(
             "INSERT OR IGNORE INTO cells (run, position, model, model_info, task, task_spec, variant, protocol_id,"
-            " protocol, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " protocol, data, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run,
                 position,
@@ -210,6 +211,7 @@ class Store:
                 protocol_id,
                 to_json(redact(protocol)).decode(),
                 data,
+                total,
             ),
         )
         row = self._query("SELECT id FROM cells WHERE run = ? AND position = ?", (run, position)).fetchone()
@@ -271,9 +273,18 @@ class Store:
                 done=bool(row[11]),
                 figures=tuple(figure_from(figure) for figure in from_json(row[12] or "[]")),
                 counts=self.counts(row[0], row[10]),
+                failures=self._failures(row[0]),
             )
             for row in rows
         ]
+
+    def _failures(self, cell: int) -> dict[str, str]:
+        # With a bare column beside min(), SQLite takes it from the row of the minimum: the first such sample.
+        rows = self._query(
+            "SELECT reason, detail, min(position) FROM items WHERE cell = ? AND outcome = 'failed' GROUP BY reason",
+            (cell,),
+        )
+        return {reason or "?": detail or "" for reason, detail, _ in rows}
 
     # Results
 

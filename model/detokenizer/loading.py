@@ -30,7 +30,6 @@ SPEAKERS = Asset(
     "8ba984b64b4880918db2807e08d795475481200c/utils/new_spk2info.pt",
     sha256="c6ec1c7877542e90397de80c0915c98632a168aa717cae96b0e90ace3ab9d9ed",
     path_in_cache="fun-audio-chat/new_spk2info.pt",
-    licence="Apache-2.0",
 )
 
 _SPEAKER_FILE = "new_spk2info.pt"
@@ -106,7 +105,7 @@ def locate(place: str | Path) -> Path:
     )
     try:
         return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=_WANTED))
-    except (OSError, ValueError) as error:
+    except (hub.errors.HTTPError, OSError, ValueError) as error:
         raise MissingResource(
             f"the vocoder {place} cannot be fetched: {error}",
             remedy="Check the name and the network, or give a folder that holds flow.pt and hift.pt.",

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from fac_eval.conformance import CannotRunError
 from fac_eval.errors import DataError
-from fac_eval.metrics.asr_normalize_en import normalize_en
+from fac_eval.metrics.asr_normalize_en import EnglishRules, normalize_en
 from fac_eval.metrics.asr_normalize_zh import normalize_zh
 from fac_eval.metrics.asr_tokens import tokenize
 from fac_eval.metrics.asr_wer import (
@@ -45,12 +45,8 @@ _COMPUTE_WER_025 = {
 
 
 def normalized_en(case_input: Case, header: Case) -> dict[str, Any]:
-    """One text by the rules of both packages."""
-    text = case_input["text"]
-    return {
-        "whisper_normalizer": normalize_en(text, rules="whisper_normalizer"),
-        "openai_whisper": normalize_en(text, rules="openai_whisper"),
-    }
+    """One text by the rules of both packages; either may fail on it."""
+    return {rules: _english(case_input["text"], rules) for rules in get_args(EnglishRules)}
 
 
 def normalized_zh(case_input: Case, header: Case) -> dict[str, Any]:
@@ -103,6 +99,13 @@ def ultraeval_wer(case_input: Case, header: Case) -> Any:
         scorers: tuple[Scorer, ...] = ("head", "pre_2025_12_26")
         return {scorer: _corpus_percent(case_input, scorer) for scorer in scorers}
     raise CannotRunError(f"unknown kind {kind!r}: norm_en, norm_zh, norm_basic, pair or corpus")
+
+
+def _english(text: str, rules: EnglishRules) -> str | DataError:
+    try:
+        return normalize_en(text, rules=rules)
+    except DataError as error:
+        return error
 
 
 def _pooled(pairs: list[tuple[str, str]], rules: AsrRules) -> PooledErrors:

@@ -123,7 +123,10 @@ def test_missing_language_resources_are_no_failure(
     monkeypatch.setattr("fac_eval.metrics.text_resources.sentence_tokenizer", nowhere)
     done = doctor()
     assert done.code == 0
-    assert "missing  punkt_tab   punkt_tab is not on this machine." in done.out
+    assert (
+        "missing  punkt_tab   punkt_tab is not on this machine, for scorers that count sentences and words"
+        in done.out
+    )
     assert "-> pip install it." in done.out
 
 

@@ -214,8 +214,15 @@ def test_the_users_folder_comes_before_what_was_prepared(server: Server, tmp_pat
     prepare([DATASET])
     write_files(tmp_path / "given", repository())
     assert finder(tmp_path / "given").source(DATASET).kind == "folder"
-    (tmp_path / "empty").mkdir()
-    assert finder(tmp_path / "empty").source(DATASET).kind == "prepared"
+    assert DataFinder().source(DATASET).kind == "prepared"
+
+
+def test_a_folder_that_does_not_hold_the_data_set_is_an_error_and_nothing_stands_in(
+    server: Server, tmp_path: Path
+) -> None:
+    prepare([DATASET])
+    with pytest.raises(MissingResource, match=r"does not hold org/name \(cfg\)"):
+        finder(tmp_path).source(DATASET)
 
 
 def test_a_branch_stands_for_its_commit(server: Server, hub: FakeHub) -> None:
@@ -241,10 +248,10 @@ def test_offline_the_hub_is_not_asked(
     monkeypatch.setenv(switch, "1")
     named = dataclasses.replace(DATASET, benchmark="namebench")
     with pytest.raises(MissingResource) as caught:
-        DataFinder(tmp_path).source(named)
+        DataFinder().source(named)
     message = str(caught.value)
     assert f"{switch} keeps off the hub" in message
-    assert f"Looked in {tmp_path}, " in message
+    assert "Looked in " in message
     assert "fac-eval prepare namebench\n" in message
     assert "--to DIR" in message
     assert server.asked == []

@@ -44,7 +44,7 @@ def test_failures_skips_and_where_to_go_are_told(tmp_path: Path) -> None:
     text = str(result)
     assert "async-echo on toy: 1 failed: timeout" in text
     assert f"run {result.id}, stored in {tmp_path}" in text
-    assert "retries the 1 failed samples" in text
+    assert "retries the sample that failed" in text
     assert repr(result).startswith(f"<RunResult {result.id}")
 
 

@@ -58,7 +58,7 @@ def test_counts_and_absent_secrets_stay(data: dict[str, Any]) -> None:
     ("text", "shown"),
     [
         ("openai:model=m,api_key=plainsecret,timeout=3", "openai:model=m,api_key=[redacted],timeout=3"),
-        ('openai:headers={"X-Api-Key": "plainsecret"}', 'openai:headers={"X-Api-Key": "[redacted]"}'),
+        ('openai:headers={"X-Thing": "plainsecret"},model=m', "openai:headers=[redacted],model=m"),
         ("m:hf_token=plainsecret", "m:hf_token=[redacted]"),
         ("m:password='plainsecret'", "m:password='[redacted]'"),
         ("Authorization: Bearer abcdefghijkl", "Authorization: [redacted] [redacted]"),
