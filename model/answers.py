@@ -34,8 +34,8 @@ def cleaned(raw: str) -> str:
 
 def mark_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The ids that are never text, whether or not the tokenizer flags them as special."""
-    found = {tokenizer.convert_tokens_to_ids(mark) for mark in MARKS}
-    return frozenset(int(mark) for mark in found if mark is not None and mark != tokenizer.unk_token_id)
+    known = tokenizer.get_vocab()
+    return frozenset(known[mark] for mark in MARKS if mark in known)
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

@@ -48,7 +48,9 @@ def check(path: str | os.PathLike[str], *, revision: str | None = None) -> Check
     config = _attempt(report, lambda: read_config(folder))
     if config is not None:
         _configuration(report, config)
-        report.facts["generation defaults"] = read_generation_config(folder) or {"": "no generation_config.json"}
+        report.facts["generation defaults"] = read_generation_config(folder) or {
+            "": "no generation_config.json"
+        }
     processor = _attempt(report, lambda: FunAudioChatProcessor.from_pretrained(folder))
     if processor is not None:
         _processor(report, processor, config)
@@ -165,7 +167,9 @@ def _weights(report: CheckReport, found: list[TensorEntry], config: FunAudioChat
     count = sum(parameter.numel() for parameter in model.parameters())
     head = 0
     if model.audio_invert_tower is not None:
-        head = sum(p.numel() for n, p in model.audio_invert_tower.named_parameters() if not n.startswith("lm_head"))
+        head = sum(
+            p.numel() for n, p in model.audio_invert_tower.named_parameters() if not n.startswith("lm_head")
+        )
     cache = _cache_values(config.text_config) + 5 * _cache_values(refined_head_config(config.audio_config))
     report.facts["memory"] = {
         "parameters": f"{count:,}, of which {head:,} in the speech head (not loaded for text only)",

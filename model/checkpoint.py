@@ -7,6 +7,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,7 +95,7 @@ def _safetensors(path: Path) -> Iterator[TensorEntry]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        file = safe_open(path, "pt")
+        file: Any = safe_open(path, "pt")
     except (SafetensorError, OSError) as error:
         raise AssetError(
             f"{path}: the file is truncated or no safetensors file: {error}", remedy="Download it again."
@@ -102,7 +103,7 @@ def _safetensors(path: Path) -> Iterator[TensorEntry]:
     for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
         part: _Slice = file.get_slice(name)
         yield TensorEntry(
-            name, tuple(part.get_shape()), part.get_dtype(), path, lambda name=name: file.get_tensor(name)
+            name, tuple(part.get_shape()), part.get_dtype(), path, partial(file.get_tensor, name)
         )
 
 
@@ -131,8 +132,12 @@ def _pickled(path: Path) -> Iterator[TensorEntry]:
             tuple(tensor.shape),
             str(tensor.dtype).removeprefix("torch."),
             path,
-            lambda tensor=tensor: tensor,
+            partial(_given, tensor),
         )
+
+
+def _given(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _first_line(error: Exception) -> str:

@@ -48,4 +48,5 @@ def tiny(folder: Path, seed: int) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", remedy="Name a new folder.")
     write_tiny(folder, seed)
-    click.echo(f"wrote {folder}\ntry: fac-eval run -m fun-audio-chat:path={folder},vocoder={folder}/vocoder -t voicebench")
+    spec = f"fun-audio-chat:path={folder},vocoder={folder}/vocoder"
+    click.echo(f"wrote {folder}\ntry: fac-eval run -m {spec} -t voicebench --data sample")

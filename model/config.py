@@ -24,7 +24,7 @@ REFINED_HEAD_DEFAULTS: dict[str, Any] = {
 """The shape of the speech head's own transformer where a checkpoint does not give one: that of Qwen3-0.6B."""
 
 
-class FunAudioChatAudioEncoderConfig(PreTrainedConfig):
+class FunAudioChatAudioEncoderConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The audio side: the continuous encoder, the grouping of 25 Hz rows, and the speech vocabulary."""
 
     model_type = "funaudiochat_audio_encoder"
@@ -54,13 +54,13 @@ class FunAudioChatAudioEncoderConfig(PreTrainedConfig):
     crq_transformer_config: dict[str, Any] | None = None
 
 
-class FunAudioChatConfig(PreTrainedConfig):
+class FunAudioChatConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """The whole model: an audio configuration, a text backbone's configuration and the ids that join them."""
 
     model_type = "funaudiochat"
 
-    audio_config: dict[str, Any] | PreTrainedConfig | None = None
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    audio_config: Any = None
+    text_config: Any = None
     audio_token_index: int = 151669
     ignore_index: int = -100
     hidden_size: int | None = None
@@ -75,11 +75,12 @@ class FunAudioChatConfig(PreTrainedConfig):
             self.text_config = text_config(text or {"model_type": "qwen3"})
         if self.hidden_size is None:
             self.hidden_size = self.text_config.hidden_size
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
         """The backbone's configuration."""
-        return self.text_config
+        text: PreTrainedConfig = self.text_config
+        return text
 
     def check(self) -> None:
         """Raise AssetError for values that no loading could make sense of; each message names the field."""

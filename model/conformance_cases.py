@@ -75,7 +75,7 @@ class CaseChecks:
             found |= {
                 "speech_lens": inputs["speech_attention_mask"].sum(1).tolist(),
                 "speech_ids_shape": list(inputs["speech_ids"].shape),
-                "speech_ids_unique": inputs["speech_ids"].unique().tolist(),
+                "speech_ids_unique": torch.unique(inputs["speech_ids"]).tolist(),
                 "feature_lens": inputs["feature_attention_mask"].sum(1).tolist(),
                 "placeholder_count": found["input_ids"].count(golden.model().config.audio_token_index),
             }
@@ -106,6 +106,7 @@ class CaseChecks:
         short = self._golden.wave(
             min(self._golden.index["waveforms"], key=lambda w: len(self._golden.wave(w)))
         )
+        bare: Any = short
         samples = _SAMPLES.match(name)
         if samples:
             return processor(text=asked, audio=[np.full(int(samples[1]), 0.1, np.float32)])
@@ -117,7 +118,7 @@ class CaseChecks:
         made: dict[str, Callable[[], Mapping[str, Tensor]]] = {
             "two audios, one placeholder": lambda: processor(text=asked, audio=[short, short]),
             "placeholder without audio": lambda: processor(text=asked),
-            "bare ndarray instead of list": lambda: processor(text=asked, audio=short),
+            "bare ndarray instead of list": lambda: processor(text=asked, audio=bare),
             "only <|audio_bos|> wraps the placeholder": lambda: processor(
                 text=f"a{AUDIO_BOS}{AUDIO}b", audio=[short]
             ),
@@ -247,12 +248,12 @@ def generation(
     new = ids[:, inputs["input_ids"].shape[1] :].tolist()
     codes = speech.tolist()
     tokenizer = golden.processor.tokenizer
-    found = {
+    found: dict[str, Any] = {
         "new_text_ids": new,
         "speech_ids": codes,
         "text_skip_special": [tokenizer.decode(row, skip_special_tokens=True) for row in new],
         "text_raw": [tokenizer.decode(row, skip_special_tokens=False) for row in new],
-        "text_cleaned": [cleaned(tokenizer.decode(row, skip_special_tokens=False)) for row in new],
+        "text_cleaned": [cleaned(str(tokenizer.decode(row, skip_special_tokens=False))) for row in new],
         "speech_str": [speech_string(golden.processor.speech_tokenizer, row) for row in codes],
         "codes_for_vocoder": [vocoder_codes(row) for row in codes],
     }

@@ -69,7 +69,7 @@ class Produced:
         """A part of a plain forward, cut to the rows and columns that were recorded."""
         recorded = self._golden.tensors[name]
         speech = output.speech_logits
-        parts = {
+        parts: dict[str, Callable[[], Any]] = {
             "text_logits": lambda: output.logits,
             "last_hidden": lambda: output.last_hidden_state,
             "speech_logits_cols": lambda: _columns(speech, self._what(name)),
@@ -81,8 +81,9 @@ class Produced:
         }
         if part not in parts:
             raise CannotRunError(f"no rule for the tensor {name}")
-        value = parts[part]()
-        return value[:, -recorded.shape[1] :] if value.dim() > 1 else value
+        value: Any = parts[part]()
+        cut: Tensor = value[:, -recorded.shape[1] :] if value.dim() > 1 else value
+        return cut
 
     def _forward(self, prompt: str) -> Any:
         if prompt not in self._forwards:
@@ -174,9 +175,10 @@ class Produced:
         golden, case = self._golden, self._golden.index["train_case"]
         inputs = dict(golden.processor(text=case["templated_text"], audio=train_audio(golden)))
         if part in inputs:
-            return inputs[part]
+            recorded: Tensor = inputs[part]
+            return recorded
         if part == "labels":
-            return _labels(golden, inputs["input_ids"], case)
+            return _labels(golden, inputs["input_ids"])
         if part == "text_ids":
             return _text_ids(golden, golden.tensors[name], case)
         text, positions, what = part.split(".")
@@ -259,7 +261,7 @@ def _columns(value: Tensor, what: str) -> Tensor:
     return torch.cat(pieces, dim=-1)
 
 
-def _labels(golden: GoldenModel, input_ids: Tensor, case: Mapping[str, Any]) -> Tensor:
+def _labels(golden: GoldenModel, input_ids: Tensor) -> Tensor:
     """Nothing up to the last assistant's header counts."""
     header = golden.processor.tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False)
     (ids,) = input_ids.tolist()

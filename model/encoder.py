@@ -23,6 +23,8 @@ CHUNKS_PER_PASS = 256
 class ContinuousAudioTower(nn.Module):
     """The encoder with the checkpoint's names for its parts."""
 
+    positions: Tensor
+
     def __init__(self, config: FunAudioChatAudioEncoderConfig, attention: str = "sdpa") -> None:
         super().__init__()
         width = config.d_model
@@ -47,9 +49,11 @@ class ContinuousAudioTower(nn.Module):
         Returns:
             [clips, width, output_dim]
         """
-        items = features.split(list(lengths), dim=1)
+        items = torch.split(features, list(lengths), dim=1)
         result = features.new_zeros((len(items), width, self.proj.out_features), dtype=self.proj.weight.dtype)
-        chunks = [chunk for item in items if item.shape[1] for chunk in item.split(self.chunk_frames, dim=1)]
+        chunks = [
+            chunk for item in items if item.shape[1] for chunk in torch.split(item, self.chunk_frames, dim=1)
+        ]
         if not chunks or not width:
             return result.to(self.proj.weight.device)
         rows = torch.cat(
@@ -60,10 +64,11 @@ class ContinuousAudioTower(nn.Module):
         )
         heard = [index for index, item in enumerate(items) if item.shape[1]]
         result = result.to(rows.device)
-        pieces = rows.split([conv_length(items[index].shape[1], self.chunk_frames) for index in heard])
+        sizes = [conv_length(items[index].shape[1], self.chunk_frames) for index in heard]
+        pieces = torch.split(rows, sizes)
         pooled = [pool_pairs(piece) for piece in pieces]
         out = self.proj(self.ln_post(torch.cat(pooled)))
-        for index, piece in zip(heard, out.split([len(piece) for piece in pooled]), strict=True):
+        for index, piece in zip(heard, torch.split(out, [len(piece) for piece in pooled]), strict=True):
             kept = min(width, len(piece))
             result[index, :kept] = piece[:kept]
         return result
@@ -159,4 +164,4 @@ def pool_pairs(rows: Tensor) -> Tensor:
     if len(rows) == 1:
         return rows
     even = len(rows) // 2 * 2
-    return rows[:even].unflatten(0, (-1, 2)).mean(1)
+    return rows[:even].reshape(even // 2, 2, -1).mean(1)

@@ -73,7 +73,8 @@ class GoldenModel:
         """The processor case of a prompt."""
         if name not in self._prompts:
             raise DataError(f"the index has no prompt {name!r}")
-        return self._prompts[name]
+        case: Mapping[str, Any] = self._prompts[name]
+        return case
 
     def inputs(self, *names: str, processor: FunAudioChatProcessor | None = None) -> dict[str, Tensor]:
         """The model's inputs for one prompt, or for several in a batch."""

@@ -35,7 +35,7 @@ class AudioTower(nn.Module):
         if continuous is None:
             return self.groups(ids)
         # The mean is always over five, also where a clip's last group is partly filled with zero rows.
-        heard = self.continual_output_matching(self._means(continuous))
+        heard: Tensor = self.continual_output_matching(self._means(continuous))
         if exists is None:
             exists = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
         if bool(exists.all()) and not self.adds:
@@ -51,7 +51,7 @@ class AudioTower(nn.Module):
         return matched
 
     def _means(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(1, (-1, self.group_size)).mean(2) if rows.shape[1] else rows
+        return rows.reshape(len(rows), -1, self.group_size, rows.shape[2]).mean(2) if rows.shape[1] else rows
 
 
 def spoken_text(text_ids: Tensor, width: int, *, pad: int, end: Sequence[int], silence: int) -> Tensor:

@@ -170,10 +170,10 @@ def match_keys(
     shapes = {name: tuple(value.shape) for name, value in model.named_parameters(remove_duplicate=False)}
     tied = _tied(model)
     report, places, filled = KeyReport(), {}, dict.fromkeys(shapes, 0)
-    found = {entry.name: entry for entry in found}
+    given = {entry.name: entry for entry in found}
     skipped = _without_speech if model.audio_invert_tower is None else _never
-    for name, entry in found.items():
-        if _UNUSED.match(name) or skipped(name) or (name in tied and tied[name] in found):
+    for name, entry in given.items():
+        if _UNUSED.match(name) or skipped(name) or (name in tied and tied[name] in given):
             continue
         place, shape = _place(tied.get(name, name), shapes)
         if place is None:

@@ -87,7 +87,7 @@ def log_mel(samples: Samples, settings: MelSettings) -> LogMel:
     # the end of the window itself is reflected, as in the extractor.
     reach = min(len(samples) + max(settings.n_fft, 400), settings.n_samples)
     wave = torch.zeros(max(reach, settings.n_fft))
-    wave[: len(samples)] = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
+    wave.numpy()[: len(samples)] = samples  # samples may be read-only, which torch cannot take
     window = torch.hann_window(settings.n_fft)
     spectrum = torch.stft(wave, settings.n_fft, settings.hop_length, window=window, return_complex=True)
     power = (spectrum[..., :-1].abs() ** 2).contiguous()

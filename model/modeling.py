@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from .config import FunAudioChatConfig
 from .encoder import ContinuousAudioTower
@@ -23,7 +23,7 @@ from .speech_head import AudioInvertTower, previous_codes, sub_positions
 
 
 @dataclass
-class FunAudioChatOutput(ModelOutput):  # type: ignore[misc]
+class FunAudioChatOutput(ModelOutput):
     """What a plain forward gives; losses only where labels were given."""
 
     loss: Tensor | None = None
@@ -56,7 +56,8 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         self.attn_implementation = attn_implementation
         self.continuous_audio_tower = ContinuousAudioTower(audio, attn_implementation)
         self.audio_tower = AudioTower(audio)
-        self.language_model: Any = AutoModelForCausalLM.from_config(text)
+        auto: Any = AutoModelForCausalLM
+        self.language_model: Any = auto.from_config(text)
         self.audio_invert_tower: AudioInvertTower | None = None
         if speech and audio.enable_audio_invert_tower:
             self.audio_invert_tower = AudioInvertTower(audio, attn_implementation)
@@ -171,16 +172,16 @@ class FunAudioChatForConditionalGeneration(nn.Module):
             position_ids=position_ids,
             use_cache=False,
         ).last_hidden_state
-        output = FunAudioChatOutput(
-            logits=self.language_model.lm_head(hidden), last_hidden_state=hidden, audio_features=audio
-        )
+        logits = self.language_model.lm_head(hidden)
+        output = FunAudioChatOutput(logits=logits, last_hidden_state=hidden, audio_features=audio)
         speech_labels = None
         if labels is not None:
             speech_labels = self._speech_labels(input_ids, labels, speech_ids, speech_attention_mask)
             text_labels = self._text_labels(
                 input_ids, labels, shown, text_attention_mask, speech_attention_mask
             )
-            output.text_loss = output.loss = self._shifted_loss(output.logits, text_labels, 1)
+            text_loss = self._shifted_loss(logits, text_labels, 1)
+            output.text_loss = output.loss = text_loss
         if self.audio_invert_tower is not None:
             # What the head is told of each position's text: the words that run along, where they are given.
             told = self.prompt_embeds(input_ids, words, speech_attention_mask).detach()
@@ -190,7 +191,7 @@ class FunAudioChatForConditionalGeneration(nn.Module):
             if speech_labels is not None:
                 size = self.audio_invert_tower.group_size
                 output.speech_loss = self._shifted_loss(output.speech_logits, speech_labels, size)
-                output.loss = output.text_loss + output.speech_loss.to(output.text_loss.device)
+                output.loss = text_loss + output.speech_loss.to(text_loss.device)
         return output
 
     @torch.inference_mode()
@@ -239,7 +240,7 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         size, ignore = self.audio_tower.group_size, self.config.ignore_index
         result = input_ids.new_full((*input_ids.shape, size), ignore)
         if speech_ids is not None and speech_mask is not None:
-            groups = speech_ids.masked_fill(speech_mask == 0, ignore).unflatten(1, (-1, size))
+            groups = speech_ids.masked_fill(speech_mask == 0, ignore).reshape(len(speech_ids), -1, size)
             used = used_rows(speech_mask, size, groups.shape[1])
             result[input_ids == self.config.audio_token_index] = groups[used]
             result[labels != self.config.audio_token_index] = ignore

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BatchFeature, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from fac_eval.errors import AssetError, AudioError
 
@@ -60,7 +60,9 @@ class FunAudioChatProcessor:
         audio_pad_token: str = AUDIO_PAD,
         audio_group_size: int = 5,
     ) -> None:
-        self.tokenizer, self.speech_tokenizer, self.mel = tokenizer, speech_tokenizer, mel
+        self.tokenizer: Any = tokenizer
+        self.speech_tokenizer: Any = speech_tokenizer
+        self.mel = mel
         self.audio_token, self.audio_pad_token = audio_token, audio_pad_token
         self.audio_bos_token, self.audio_eos_token = audio_bos_token, audio_eos_token
         self.audio_group_size = audio_group_size
@@ -260,8 +262,10 @@ class FunAudioChatProcessor:
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    # The generic class takes tokenizer.json as it is, and does not ask what model the folder's config.json names.
+    kind: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+        tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise AssetError(f"{folder}: the tokenizer cannot be read: {error}") from error
     return tokenizer

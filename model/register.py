@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def register_auto_classes() -> None:
     """Register configuration, processor and model with the Auto classes. Calling it again does no harm."""
@@ -13,6 +15,8 @@ def register_auto_classes() -> None:
 
     for kind in (FunAudioChatConfig, FunAudioChatAudioEncoderConfig):
         AutoConfig.register(kind.model_type, kind, exist_ok=True)
-    AutoProcessor.register(FunAudioChatConfig, FunAudioChatProcessor, exist_ok=True)
-    for auto in (AutoModel, AutoModelForSeq2SeqLM):
+    processors: Any = AutoProcessor
+    processors.register(FunAudioChatConfig, FunAudioChatProcessor, exist_ok=True)
+    models: tuple[Any, ...] = (AutoModel, AutoModelForSeq2SeqLM)
+    for auto in models:
         auto.register(FunAudioChatConfig, FunAudioChatForConditionalGeneration, exist_ok=True)

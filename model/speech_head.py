@@ -24,15 +24,16 @@ class AudioInvertTower(nn.Module):
         self.group_size = config.group_size
         self.pre_matching = nn.Linear(config.output_dim, config.output_dim * config.group_size)
         self.input_matching = nn.Linear(config.output_dim, inner.hidden_size, bias=False)
-        self.crq_transformer: Any = AutoModel.from_config(inner)
+        auto: Any = AutoModel
+        self.crq_transformer: Any = auto.from_config(inner)
         self.crq_transformer.embed_tokens = None
         self.output_matching = nn.Linear(inner.hidden_size, config.output_dim, bias=False)
         self.lm_head = nn.Linear(config.output_dim, config.codebook_size, bias=False)
 
     def spread(self, states: Tensor) -> Tensor:
         """Backbone states [B, L, D] to the inputs of their sub-positions [B, 5L, D]."""
-        spread: Tensor = self.pre_matching(states).unflatten(-1, (self.group_size, -1)).flatten(1, 2)
-        return spread
+        spread: Tensor = self.pre_matching(states)
+        return spread.reshape(len(states), states.shape[1] * self.group_size, -1)
 
     def forward(self, inputs: Tensor, **options: Any) -> Tensor:
         """Hidden rows [B, n, D] of sub-positions whose previous code is already added in `inputs`."""

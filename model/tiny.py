@@ -144,7 +144,11 @@ def _lean_towards(model: FunAudioChatForConditionalGeneration, text_id: int, see
 
 
 def _config_file(config: FunAudioChatConfig) -> dict[str, Any]:
-    values = {**config.to_dict(), "architectures": ["FunAudioChatForConditionalGeneration"], "dtype": "float32"}
+    values = {
+        **config.to_dict(),
+        "architectures": ["FunAudioChatForConditionalGeneration"],
+        "dtype": "float32",
+    }
     values.pop("transformers_version", None)
     return values
 

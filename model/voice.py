@@ -13,7 +13,7 @@ class Voice:
     """A speech detokenizer that takes no memory until it is needed."""
 
     def __init__(self, source: str | os.PathLike[str], device: str = "auto") -> None:
-        self._source, self._device = source, device
+        self._source, self._device = os.fspath(source), device
         self._detokenizer: Any = None
 
     @property

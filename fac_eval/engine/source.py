@@ -84,6 +84,7 @@ class Source:
                 item.outcome, item.reason = "skipped", reason
                 return
             item.request = self._plan.request(task, sample)
+            item.key = request_key(self._fingerprint, item.request, self._seen(item))
         except AudioError as error:
             item.fail("bad_input", error.message)
             return
@@ -94,7 +95,6 @@ class Source:
             item.fail("bad_input", f"the sample cannot be prepared: {describe_error(error)}")
             return
         self._check_inputs(item)
-        item.key = request_key(self._fingerprint, item.request, self._seen(item))
 
     def _seen(self, item: Item) -> bytes:
         """What a stand-in model goes by besides the request: the task under its options, the data, the place."""

@@ -126,14 +126,11 @@ class Writer:
         now = time.time()
         with explained(self._path), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            # In the order of their keys, so that each page of an index is visited once.
             self._connection.executemany(
                 "INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)",
-                [(key, stage, body, now) for key, (stage, body) in sorted(group.work.items())],
+                [(key, stage, body, now) for key, (stage, body) in group.work.items()],
             )
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO samples VALUES (?, ?)", sorted(group.samples.items())
-            )
+            self._connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?)", group.samples.items())
             self._connection.executemany(
                 "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_item_row(cell, row) for cell, row in group.items],

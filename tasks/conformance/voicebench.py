@@ -1,4 +1,4 @@
-"""Golden files `voicebench_{mcq,harm,bbh,ifeval,aggregate}`: what our scorers say about each case.
+"""Golden files `voicebench_{mcq,harm,bbh,ifeval,aggregate,judge_parse}`: what our scorers say about each case.
 
 An adapter takes a case's input and the file's header and returns the values to be compared with the
 case's expected ones; where the official scorer fails, it raises.
@@ -6,6 +6,7 @@ case's expected ones; where the official scorer fails, it raises.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,13 @@ from fac_eval.errors import DataError
 from fac_eval.metrics.ifeval import check_ifeval, ifeval_rates, last_response_per_prompt
 from fac_eval.metrics.voicebench_bbh import bbh_answer, bbh_score, bbh_task
 from fac_eval.metrics.voicebench_harm import refusal, refusal_rate
+from fac_eval.metrics.voicebench_judge import (
+    RatingScore,
+    majority_vote,
+    parse_rating,
+    rating_score,
+    yes_no_score,
+)
 from fac_eval.metrics.voicebench_mcq import extract_choice, extract_choices, official_score, ultraeval_score
 from fac_eval.metrics.voicebench_overall import (
     Overall,
@@ -116,6 +124,27 @@ def aggregate(case_input: Case, header: Case) -> dict[str, Any]:
     return _AGGREGATES[kind](case_input)
 
 
+def judge_parse(case_input: Case, header: Case) -> dict[str, Any]:
+    """What the harness that the case's `kind` names makes of judge replies."""
+    kind = case_input["kind"]
+    if kind not in _JUDGES:
+        raise CannotRunError(f"unknown kind of VoiceBench judge {kind!r}: {', '.join(_JUDGES)}")
+    return _JUDGES[kind](case_input)
+
+
+def yes_no_accuracy(replies: list[str | None]) -> dict[str, Any]:
+    """Kimi-Audio-Evalkit's figures of yes/no replies; it crashes on a judge call that failed."""
+    score = yes_no_score(replies)
+    if score.missing:
+        raise DataError(f"{score.missing} of {score.total} judge calls failed")
+    return {
+        "acc": score.accuracy,
+        "valid": score.valid,
+        "total": score.total,
+        "correct": score.correct,
+    }
+
+
 def _kimi_accuracy(correct: int, total: int) -> dict[str, Any]:
     return {"acc": round(100 * correct / total, 2), "valid": total, "total": total, "correct": correct}
 
@@ -145,4 +174,52 @@ _AGGREGATES: Mapping[str, Callable[[Case], dict[str, Any]]] = {
     "ifeval_final": _ifeval_final,
     "sdqa_official": lambda case: {"sd-qa": sdqa_official(**case["scores"])},
     "mmsu_pool": _mmsu_pool,
+}
+
+
+def _figure(name: str, value: float) -> dict[str, Any]:
+    # NaN and infinity are no JSON: the files have a mark and a word for them.
+    if math.isnan(value):
+        return {name: None, "nan": True}
+    return {name: "Infinity" if value == math.inf else value}
+
+
+def _complete(score: RatingScore) -> float:
+    if score.invalid:
+        raise DataError(f"{score.invalid} of {score.total} judge replies hold no rating")
+    return score.mean
+
+
+def _open_official(case_input: Case) -> dict[str, Any]:
+    replies = [
+        str(reply) if isinstance(reply, int | float) else reply for reply in sum(case_input["scores"], [])
+    ]
+    return _figure("gpt", _complete(rating_score(replies, rule="official")) if replies else math.nan)
+
+
+def _open_kimi(case_input: Case) -> dict[str, Any]:
+    score = rating_score(case_input["judge_outputs"], rule="kimi")
+    return _figure("score", score.rounded) | {"total": score.total, "invalid": score.invalid}
+
+
+def _open_ultraeval(case_input: Case) -> dict[str, Any]:
+    return _figure("gpt_score", _complete(rating_score(case_input["judge_outputs"], rule="ultraeval")))
+
+
+def _open_lmms(case_input: Case) -> dict[str, Any]:
+    return {"score": parse_rating(case_input["judge_output"], rule="lmms") or 0.0}  # lmms-eval has 0 for none
+
+
+def _qa_vote_official(case_input: Case) -> dict[str, Any]:
+    vote = majority_vote(case_input["votes"])
+    return {"correct": vote.correct, "tie": vote.correct is None}
+
+
+_JUDGES: Mapping[str, Callable[[Case], dict[str, Any]]] = {
+    "open_official": _open_official,
+    "open_kimi": _open_kimi,
+    "yes_no_kimi": lambda case: yes_no_accuracy(case["judge_outputs"]),
+    "qa_vote_official": _qa_vote_official,
+    "open_ultraeval": _open_ultraeval,
+    "open_lmms": _open_lmms,
 }

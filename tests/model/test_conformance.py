@@ -57,7 +57,16 @@ def test_other_ways_to_load_give_the_same(golden_folder: Path, options: dict[str
     from fac_eval.model.conformance import cases
 
     found = cases(golden_folder / "tiny_index.json", **options)
-    wanted = ("p_chirp", "p_two", "enc_direct", "batch2", "s2s_example.2", "s2s_rp.s_two", "s2t_greedy.p_two", "trace")
+    wanted = (
+        "p_chirp",
+        "p_two",
+        "enc_direct",
+        "batch2",
+        "s2s_example.2",
+        "s2s_rp.s_two",
+        "s2t_greedy.p_two",
+        "trace",
+    )
     chosen = [case for case in found if any(name in case.id for name in wanted)]
     assert len(chosen) > 30
     problems = {case.id: result for case in chosen if (result := list(case.check()))}
@@ -70,7 +79,11 @@ def test_other_ways_to_load_give_the_same(golden_folder: Path, options: dict[str
         (("generate_cases", 0, "new_text_ids", 0, 1), 305, "generate_cases.s2t_greedy.p_chirp"),
         (("generate_cases", 10, "speech_ids", 0, 7), 1, "generate_cases.s2s_greedy.s_chirp"),
         (("processor_cases", 0, "feature_lens", 0), 171, "processor_cases.p_chirp"),
-        (("processor_edge_cases", 0, "output", "input_ids", 0, 3), 7, "processor_edge_cases.audio of 639 samples (0 frames)"),
+        (
+            ("processor_edge_cases", 0, "output", "input_ids", 0, 3),
+            7,
+            "processor_edge_cases.audio of 639 samples (0 frames)",
+        ),
         (("mel_stats", "chirp_1p7", "mean"), -0.4, "mel_stats.chirp_1p7"),
         (("streamer_cases", 0, "steps", 2, "text_str"), "x", "streamer_cases.s_chirp#0"),
         (("waveforms", "chirp_1p7", "samples"), 1, "waveform.chirp_1p7"),

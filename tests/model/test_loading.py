@@ -90,7 +90,9 @@ def with_the_head_for_the_embedding(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [split, as_torch, with_names_to_ignore, with_the_head_for_the_embedding])
-def test_every_layout_loads_the_same(checkpoint: Path, golden: GoldenModel, change: Callable[[Path], None]) -> None:
+def test_every_layout_loads_the_same(
+    checkpoint: Path, golden: GoldenModel, change: Callable[[Path], None]
+) -> None:
     change(checkpoint)
     assert same_weights(load(checkpoint), golden)
 
@@ -182,7 +184,9 @@ def unequal_widths(folder: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_damaged_checkpoint_is_refused(checkpoint: Path, damage: Callable[[Path], None], named: list[str]) -> None:
+def test_a_damaged_checkpoint_is_refused(
+    checkpoint: Path, damage: Callable[[Path], None], named: list[str]
+) -> None:
     damage(checkpoint)
     with pytest.raises(AssetError) as raised:
         load(checkpoint)
@@ -208,12 +212,21 @@ def mixture(folder: Path) -> tuple[Any, State]:
     """A random model with experts, and its weights under the published names."""
     from fac_eval.model import FunAudioChatConfig
     from fac_eval.model.tiny import random_model
-
     from tests.model.conftest import GOLDEN
 
     values = json.loads((GOLDEN / "tiny" / "config.json").read_text())
-    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True}
-    values["text_config"] |= {**experts, "model_type": "qwen3_moe", "decoder_sparse_step": 1, "mlp_only_layers": []}
+    experts = {
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 32,
+        "norm_topk_prob": True,
+    }
+    values["text_config"] |= {
+        **experts,
+        "model_type": "qwen3_moe",
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+    }
     (folder / "config.json").write_text(json.dumps(values))
     model = random_model(FunAudioChatConfig.from_dict(values), 3)
     state: dict[str, Tensor] = {}

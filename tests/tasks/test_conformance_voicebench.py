@@ -17,6 +17,7 @@ ADAPTERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str
     "bbh": voicebench.bbh,
     "ifeval": voicebench.ifeval,
     "aggregate": voicebench.aggregate,
+    "judge_parse": voicebench.judge_parse,
 }
 
 

@@ -56,7 +56,7 @@ def test_a_term_without_a_score_withholds_overall(value: float | None) -> None:
 def test_the_reason_names_every_missing_term() -> None:
     result = overall9(FUN_AUDIO_CHAT_8B)
     assert isinstance(result, OverallWithheld)
-    assert result.reason == "no Overall: no score for wildvoice, bbh"
+    assert result.reason == "no score for wildvoice, bbh"
 
 
 def test_a_zero_is_a_score() -> None:
