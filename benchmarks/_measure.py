@@ -46,14 +46,18 @@ def call(function: Callable[..., Any], *arguments: str | int | float) -> Call:
     """
     script = Path(function.__code__.co_filename)
     parts = [str(script.parent), script.stem, function.__name__, json.dumps(arguments)]
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([sys.executable, "-c", _CHILD, *parts], stdout=output)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "FAC_EVAL_CACHE": cache}
+        process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, *parts], stdout=output, stderr=output, env=environment
+        )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"{script.name}: {function.__name__} failed")
         output.seek(0)
-        seconds, found = json.loads(output.read().splitlines()[-1])
+        said = output.read().decode()
+        if process.returncode:
+            sys.exit(f"{said}\n{script.name}: {function.__name__} failed")
+        seconds, found = json.loads(said.splitlines()[-1])
     unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
     return Call(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / unit, found)
 

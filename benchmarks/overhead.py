@@ -1,8 +1,8 @@
 """What the engine costs a sample of text: the model `empty` on `file:questions.jsonl`, store and figures included.
 
 The same questions go through a bare loop of asyncio, a hash and SQLite (_bare_loop.py), in turns, each time in a
-fresh process and with an empty store. Then the engine takes ten times fewer and ten times more questions: neither
-the time a sample nor the memory may grow.
+fresh process and with an empty store; then a tenth of them, and ten times as many: neither the time that a further
+sample takes nor the memory may grow.
 
     python benchmarks/overhead.py
 """
@@ -53,45 +53,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-n", type=int, default=20_000, help="samples")
-    parser.add_argument("--rounds", type=int, default=5, help="the fastest of so many counts")
+    parser.add_argument("-n", type=int, default=20_000, help="samples; also a tenth and ten times as many")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="the fastest of so many counts; of the most, one"
+    )
     args = parser.parse_args()
+    sizes = {args.n // 10: args.rounds, args.n: args.rounds, args.n * 10: 1}
+    measured = {}
     with tempfile.TemporaryDirectory(prefix="fac-eval-bench-") as folder:
 
         def once(way: Callable[[str, str], int], n: int) -> Call:
-            questions = Path(folder, f"{n}.jsonl")
-            if not questions.exists():
-                write_questions(questions, n)
             with tempfile.TemporaryDirectory(dir=folder) as store:
-                made = call(way, str(questions), store)
+                made = call(way, f"{folder}/{n}.jsonl", store)
             assert made.found == n, made
             return made
 
-        ours, theirs = best_of(args.rounds, lambda: once(engine, args.n), lambda: once(bare, args.n))
-        few, many = (best_of(1, lambda n=n: once(engine, n))[0] for n in (args.n // 10, args.n * 10))
+        for n, rounds in sizes.items():
+            write_questions(Path(folder, f"{n}.jsonl"), n)
+            measured[n] = best_of(rounds, lambda n=n: once(engine, n), lambda n=n: once(bare, n))
 
-    def row(label: str, n: int, made: Call) -> tuple[str, ...]:
-        each = 1000 * made.seconds / n
-        bare_each = 1000 * theirs.seconds / args.n
-        return (
-            label,
-            f"{n:,}",
-            f"{made.seconds:.2f}",
-            f"{each:.4f}",
-            f"{each / bare_each:.1f}",
-            f"{made.peak:.0f}",
+    print(f"{machine()}; best of {args.rounds}, ms a sample\n")
+    rows = []
+    for n, (ours, theirs) in measured.items():
+        each = [1000 * seconds / n for seconds in (theirs.seconds, ours.seconds, ours.cpu)]
+        ratio = f"{ours.seconds / theirs.seconds:.1f}"
+        rows.append(
+            (f"{n:,}", *(f"{one:.4f}" for one in each), ratio, f"{theirs.peak:.0f}", f"{ours.peak:.0f}")
         )
-
-    print(f"{machine()}; best of {args.rounds} (10 x: of 1)\n")
-    print_table(
-        ("", "samples", "seconds", "ms a sample", "ratio to bare", "peak MB"),
-        [
-            row("bare loop", args.n, theirs),
-            row("fac-eval", args.n // 10, few),
-            row("fac-eval", args.n, ours),
-            row("fac-eval", args.n * 10, many),
-        ],
-    )
+    print_table(("samples", "bare loop", "fac-eval", "its CPU", "ratio", "bare peak MB", "peak MB"), rows)
+    (few, _), (many, _) = measured[args.n // 10], measured[args.n * 10]
     further = 1000 * (many.seconds - few.seconds) / (args.n * 10 - args.n // 10)
     print(f"\neach further sample: {further:.4f} ms; growth of memory: {many.peak - few.peak:+.0f} MB")
 

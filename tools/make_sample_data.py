@@ -4,6 +4,7 @@
 Each tools/sample_data/NAME.toml holds the text of one benchmark's sample set. This script has Flite speak
 it and writes tasks/sample_data/NAME in the layout of a Hugging Face data set: a file named
 CONFIG/SPLIT-00000-of-00001.parquet for each split, and a README.md that maps configs and splits to files.
+A set with `layout = "folders"` becomes a folder for each config instead, with metadata.jsonl and wav/KEY.SUFFIX.
 The same text, Flite and libraries give the same bytes.
 """
 
@@ -87,6 +88,8 @@ class SampleSet:
     name: str
     card: str
     configs: Sequence[Config]
+    folders: bool = False
+    """Whether the clips are files beside a table, rather than cells of Parquet files."""
 
 
 def load_sample_set(path: Path) -> SampleSet:
@@ -95,20 +98,22 @@ def load_sample_set(path: Path) -> SampleSet:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SampleDataError(f"cannot read {path}: {error}") from error
-    unknown = content.keys() - {"voices", "card", "configs"}
+    unknown = content.keys() - {"voices", "card", "configs", "layout", "values"}
     if unknown:
         raise SampleDataError(f"{path.name}: unknown key {min(unknown)!r}")
     for key in ("voices", "card", "configs"):
         if not content.get(key):
             raise SampleDataError(f"{path.name}: {key!r} is missing or empty")
+    if content.get("layout", "parquet") not in ("parquet", "folders"):
+        raise SampleDataError(f"{path.name}: unknown layout {content['layout']!r}; known: parquet, folders")
     try:
-        configs = list(_configs(content["configs"], content["voices"]))
+        configs = list(_configs(content["configs"], content["voices"], content.get("values", {})))
     except SampleDataError as error:
         raise SampleDataError(f"{path.name}: {error}") from error
-    return SampleSet(path.stem, content["card"], configs)
+    return SampleSet(path.stem, content["card"], configs, content.get("layout") == "folders")
 
 
-def _configs(tables: Mapping[str, Any], voices: Sequence[str]) -> Iterator[Config]:
+def _configs(tables: Mapping[str, Any], voices: Sequence[str], values: Mapping[str, Any]) -> Iterator[Config]:
     """Voices take turns over the items of the whole set, so that no config hears only one."""
     turn = 0
     for name, table in tables.items():
@@ -120,9 +125,27 @@ def _configs(tables: Mapping[str, Any], voices: Sequence[str]) -> Iterator[Confi
             splits[split] = []
             for item in items:
                 where = f"{name}/{split}, item {len(splits[split])}"
-                splits[split].append(_row(item, types, voices[turn % len(voices)], where))
+                written = _with_json(item, types, values, where)
+                splits[split].append(_row(written, types, voices[turn % len(voices)], where))
                 turn += 1
         yield Config(name, types, splits)
+
+
+def _with_json(
+    item: Mapping[str, Any], types: Mapping[str, Any], values: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """The item with its `json` and `values` columns as JSON text."""
+    written = dict(item)
+    for column in item.keys() & types.keys():
+        value = item[column]
+        if types[column] == "values":
+            unknown = [name for name in value if name not in values]
+            if unknown:
+                raise SampleDataError(f"{where}: {column}: there is no [values.{unknown[0]}]")
+            value = [values[name] for name in value]
+        if types[column] in ("json", "values"):
+            written[column] = json.dumps(value, ensure_ascii=False)
+    return written
 
 
 def _row(item: Mapping[str, Any], types: Mapping[str, Any], voice: str, where: str) -> Row:
@@ -142,7 +165,7 @@ def _row(item: Mapping[str, Any], types: Mapping[str, Any], voice: str, where: s
 def _check_value(value: object, declared: object, where: str) -> None:
     """A struct may leave fields out (they become null); everything else must fit its declaration."""
     match declared, value:
-        case ("string", str()) | ("int64", int()):
+        case ("string" | "json" | "values", str()) | ("int64", int()):
             return
         case [inner], list():
             for element in value:
@@ -250,7 +273,7 @@ def arrow_type(declared: Any) -> pa.DataType:
     import pyarrow as pa
 
     match declared:
-        case "string":
+        case "string" | "json" | "values":
             return pa.string()
         case "int64":
             return pa.int64()
@@ -265,6 +288,8 @@ def arrow_type(declared: Any) -> pa.DataType:
 def hub_feature(declared: Any) -> Any:
     """Turn a column declaration into a Hugging Face feature, spelled so that old and new readers know it."""
     match declared:
+        case "json" | "values":
+            return hub_feature("string")
         case str():
             return {"dtype": declared, "_type": "Value"}
         case [dict() as fields]:
@@ -286,6 +311,39 @@ def schema(types: Mapping[str, Any]) -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
+def spoken(row: Row, name: str, flite: Flite) -> tuple[bytes, float]:
+    """The clip of a row, encoded, and how many seconds it lasts."""
+    samples = flite.speak(row.prompt, row.voice)
+    duration = len(samples) / SAMPLE_RATE
+    if not SHORTEST_SECONDS <= duration <= LONGEST_SECONDS:
+        raise SampleDataError(
+            f"{name} lasts {duration:.1f} s; change its text, {row.prompt!r}, so that it lasts "
+            f"{SHORTEST_SECONDS:.0f} to {LONGEST_SECONDS:.0f} s"
+        )
+    return encode(samples, FORMATS[row.format]), duration
+
+
+def write_folder(config: Config, folder: Path, flite: Flite) -> float:
+    """Speak a config's rows and write them as a folder of clips and their table; return how many seconds they last.
+
+    The columns `utterance`, `file_name`, `category`, `dataset_key` and `index` come with the layout.
+    """
+    seconds = 0.0
+    (folder / "wav").mkdir(parents=True, exist_ok=True)
+    lines = []
+    for index, row in enumerate(row for rows in config.splits.values() for row in rows):
+        key = f"{config.name.lower()}_{index:04d}"
+        name = f"wav/{key}{FORMATS[row.format].suffix}"
+        clip, duration = spoken(row, name, flite)
+        seconds += duration
+        (folder / name).write_bytes(clip)
+        place = {"category": config.name, "dataset_key": key, "index": index}
+        record = {"utterance": row.prompt, "file_name": name, **row.columns, **place}
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    (folder / "metadata.jsonl").write_text("".join(lines), encoding="utf-8")
+    return seconds
+
+
 def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: Path, flite: Flite) -> float:
     """Speak the rows and write them as one Parquet file; return how many seconds they last."""
     import pyarrow as pa
@@ -294,18 +352,10 @@ def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: 
     seconds = 0.0
     records = []
     for index, row in enumerate(rows):
-        audio_format = FORMATS[row.format]
-        name = f"{stem}_{index:04d}{audio_format.suffix}"
-        samples = flite.speak(row.prompt, row.voice)
-        duration = len(samples) / SAMPLE_RATE
-        if not SHORTEST_SECONDS <= duration <= LONGEST_SECONDS:
-            raise SampleDataError(
-                f"{name} lasts {duration:.1f} s; change its text, {row.prompt!r}, so that it lasts "
-                f"{SHORTEST_SECONDS:.0f} to {LONGEST_SECONDS:.0f} s"
-            )
+        name = f"{stem}_{index:04d}{FORMATS[row.format].suffix}"
+        clip, duration = spoken(row, name, flite)
         seconds += duration
-        audio = {"bytes": encode(samples, audio_format), "path": name}
-        records.append({"audio": audio, "prompt": row.prompt, **row.columns})
+        records.append({"audio": {"bytes": clip, "path": name}, "prompt": row.prompt, **row.columns})
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(records, schema=schema(types))
     # Encoded audio does not compress again, and statistics would repeat whole clips.
@@ -320,7 +370,8 @@ def card(sample_set: SampleSet) -> str:
     for config in sample_set.configs:
         lines += [f"- config_name: {config.name}", "  data_files:"]
         for split, rows in config.splits.items():
-            lines += [f"  - split: {split}", f"    path: {config.name}/{split}-*"]
+            files = f"{config.name}/metadata.jsonl" if sample_set.folders else f"{config.name}/{split}-*"
+            lines += [f"  - split: {split}", f"    path: {files}"]
             voices = ", ".join(sorted({row.voice for row in rows}))
             table.append(f"| {config.name} | {split} | {len(rows)} | {voices} |")
     lines += ["---", "", sample_set.card.strip(), "", *table, ""]
@@ -331,9 +382,13 @@ def card(sample_set: SampleSet) -> str:
 
 def write_sample_set(sample_set: SampleSet, target: Path, flite: Flite) -> None:
     """Write a whole sample set to the folder `target`, in place of what stood there."""
-    for stale in target.glob("*/*.parquet"):
+    for stale in [*target.glob("*/*.parquet"), *target.glob("*/wav/*")]:
         stale.unlink()
     for config in sample_set.configs:
+        if sample_set.folders:
+            seconds = write_folder(config, target / config.name, flite)
+            print(f"{target.name}/{config.name}: {seconds:.0f} s")
+            continue
         for split, rows in config.splits.items():
             path = target / config.name / f"{split}-00000-of-00001.parquet"
             seconds = write_split(rows, config.types, f"{config.name}_{split}", path, flite)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TEXT_COLUMNS = ("text", "output", "response", "prediction", "predict", "answer")
 """Columns that `text=auto` looks for."""
+ID_COLUMNS = ("id", "sample_id", "dataset_key")
+"""Columns of sample ids that are found by themselves, the first there is."""
 _SHOWN = 3
 
 
@@ -79,7 +81,7 @@ class Replay(SampleModel):
 
         Args:
             file: Predictions as JSON lines, JSON, CSV, TSV or Parquet, such as `fac-eval export` writes.
-            id: The column of sample ids; `sample_id` is found by itself.
+            id: The column of sample ids; `sample_id` and `dataset_key` are found by themselves.
             text: The column of answers; `auto` takes the one called text, output, response, prediction,
                 predict or answer.
             audio: The column with paths of spoken answers, taken from the file's folder.
@@ -187,10 +189,9 @@ class Replay(SampleModel):
         if self._match == "index":
             return None
         if self._id == "id" and self._id not in there:
-            if "sample_id" in there:
-                return "sample_id"
-            if self._match == "auto":
-                return None
+            found = next((name for name in ID_COLUMNS if name in there), None)
+            if found is not None or self._match == "auto":
+                return found
         require_columns(self._table, [self._id])
         return self._id
 

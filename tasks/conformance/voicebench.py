@@ -192,7 +192,9 @@ def _complete(score: RatingScore) -> float:
 
 def _open_official(case_input: Case) -> dict[str, Any]:
     replies = [
-        str(reply) if isinstance(reply, int | float) else reply for reply in sum(case_input["scores"], [])
+        str(reply) if isinstance(reply, int | float) else reply  # float() takes numbers too
+        for item in case_input["scores"]
+        for reply in item
     ]
     return _figure("gpt", _complete(rating_score(replies, rule="official")) if replies else math.nan)
 
