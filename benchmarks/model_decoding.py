@@ -3,7 +3,7 @@
 The plain loop is what the published inference script does: one conversation at a time, transformers' growing
 cache, one call after another. Everything is a ratio within one run, so that a busy machine tells the truth, too.
 
-    python benchmarks/model_decoding.py [--device cuda] [--batch 8] [--steps 40] [--threads 1]
+    python benchmarks/model_decoding.py [--device cuda] [--batch 8] [--steps 100] [--threads 1]
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def main() -> None:
     )
     parser.add_argument("--device", default="auto", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=40, help="5 Hz steps of each answer")
+    parser.add_argument(
+        "--steps", type=int, default=100, help="5 Hz steps of each answer; 100 are 20 s of speech"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed; the best counts")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()

@@ -88,6 +88,8 @@ class Audio:
     @property
     def key(self) -> str:
         """Content hash (hex, 16-byte blake2b): of the encoded bytes as given, or of rate and samples."""
+        if self._key is None and self._path is not None:
+            self._read_file(self._path)  # which takes the hash of what it reads
         if self._key is None:
             self._key = _digest(self.data())
         return self._key

@@ -339,12 +339,14 @@ class SpeechFcTask(Task):
     def protocol(self) -> Mapping[str, Any]:
         """The base's, with the wording in force; what was asked is unknown where a file brings the answers."""
         options = dataclasses.asdict(self.options)
-        records = options.pop("records")
-        if records is None:
-            return {**super().protocol(), "options": {**options, "wording": self.wording}}
-        for name in ("tools", "wording", "time_placement"):
-            options.pop(name, None)
-        return {**super().protocol(), "options": options, "datasets": ["items of the predictions' file"]}
+        if options.pop("records") is not None:
+            for name in ("tools", "wording", "time_placement"):
+                options.pop(name, None)
+            return {**super().protocol(), "options": options, "datasets": ["items of the predictions' file"]}
+        del options["wording"]
+        if self.options.tools == "prompt":
+            options["wording"] = self.wording
+        return {**super().protocol(), "options": options}
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -356,12 +358,10 @@ class SpeechFcTask(Task):
     def variant(self) -> str:
         """The named variants in force; those of the question only where one is asked."""
         options = dict(self.protocol()["options"])
-        if not options.get("strict_values", True):
-            del options["strict_values"]
+        strict = options.pop("strict_values", False)
         shown = [f"{name}={value}" for name, value in options.items()]
-        return ",".join([*shown, *(["items=records"] if self.options.records else [])]).replace(
-            "True", "true"
-        )
+        shown += ["strict_values=true"] if strict else []
+        return ",".join([*shown, "items=records"] if self.options.records else shown)
 
 
 def _part(kind: str) -> str:

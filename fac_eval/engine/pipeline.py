@@ -22,11 +22,6 @@ from fac_eval.interfaces import AsyncModel
 from fac_eval.store import Store, Writer
 
 
-def default_workers() -> int:
-    """Threads for preparing and scoring where the user names no number."""
-    return min(8, os.cpu_count() or 1)
-
-
 class Pipeline:
     """Runs the open cells of one model through the stages."""
 
@@ -109,7 +104,8 @@ class Pipeline:
             yield JudgeStage(tools.judge, self._plan.config.workers, *shared)
 
     def _scorer(self, writer: Writer) -> ScoreStage:
-        workers = self._plan.config.workers or default_workers()
+        # Scorers are Python, of which one thread runs at a time: more than one is only for those that leave it.
+        workers = min(self._plan.config.workers or 1, os.cpu_count() or 1)
         return ScoreStage(self._pool("score", workers), workers, writer, self._progress)
 
     def _needs(self) -> set[str]:

@@ -96,7 +96,7 @@ def _repeats_prompt(response: str, arguments: _Arguments) -> bool:
     return response.strip().lower().startswith(prompt.strip().lower())
 
 
-def _two_responses(response: str, arguments: _Arguments) -> bool:
+def _two_responses(response: str) -> bool:
     parts = [part.lower().strip() for part in response.split("******")]
     return len(parts) == 2 and parts[0] != parts[1]
 
@@ -109,7 +109,7 @@ def _ends(response: str, arguments: _Arguments) -> bool:
     return _letters_and_blanks(response).endswith(_letters_and_blanks(arguments.text("end_phrase")))
 
 
-def _quotation(response: str, arguments: _Arguments) -> bool:
+def _quotation(response: str) -> bool:
     text = response.strip()
     return text.startswith('"') and text.endswith('"')
 
@@ -124,7 +124,7 @@ def _at_most(count: _Counter, response: str, arguments: _Arguments) -> bool:
 
 def _in_range(count: _Counter, response: str, arguments: _Arguments) -> bool:
     found = count(response)
-    return arguments.number("N1") <= found and found <= arguments.number("N2", _NO_UPPER_BOUND)
+    return arguments.number("N1") <= found <= arguments.number("N2", _NO_UPPER_BOUND)
 
 
 def _non_blank(parts: list[str]) -> int:
@@ -147,6 +147,10 @@ def _capital_words(response: str) -> int:
     return sum(word.isupper() for word in response.split())
 
 
+def _without_arguments(rule: Callable[[str], bool]) -> _Check:
+    return lambda response, _: rule(response)
+
+
 def _bounded(name: str, count: _Counter) -> dict[str, _Check]:
     return {
         f"{name} (at least)": functools.partial(_at_least, count),
@@ -165,20 +169,20 @@ _CHECKS: Mapping[str, _Check] = {
     "Postscript": _postscript,
     "Number Placeholder": functools.partial(_at_least, lambda text: len(_PLACEHOLDER.findall(text))),
     "Number Bullets": lambda text, arguments: arguments.is_n(len(_BULLET.findall(text))),
-    "Title": lambda text, arguments: _TITLE.search(text) is not None,
+    "Title": _without_arguments(lambda text: _TITLE.search(text) is not None),
     "Minimum Number Highlighted Section": functools.partial(
         _at_least, lambda text: len(_HIGHLIGHT.findall(text))
     ),
     "Multiple Sections": _sections,
     "Repeat Prompt": _repeats_prompt,
-    "Two Responses": _two_responses,
-    "All Uppercase": lambda text, arguments: text.isupper(),
-    "All Lowercase": lambda text, arguments: text.islower(),
+    "Two Responses": _without_arguments(_two_responses),
+    "All Uppercase": _without_arguments(str.isupper),
+    "All Lowercase": _without_arguments(str.islower),
     **_bounded("All-capital Words", _capital_words),
     "Start Checker": _starts,
     "End Checker": _ends,
-    "Quotation": _quotation,
-    "No Commas": lambda text, arguments: "," not in text,
+    "Quotation": _without_arguments(_quotation),
+    "No Commas": _without_arguments(lambda text: "," not in text),
 }
 
 AIF_CHECKS = frozenset(_CHECKS)

@@ -97,7 +97,8 @@ def _unit_rows(vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
     if not np.isfinite(rows).all():
         raise DataError("the embedding model gave vectors with NaN or infinity in them")
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(norms, np.float32(_SMALLEST_NORM))
+    units: npt.NDArray[np.float32] = rows / np.maximum(norms, np.float32(_SMALLEST_NORM))
+    return units
 
 
 def _nearest(

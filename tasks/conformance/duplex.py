@@ -10,7 +10,7 @@ from typing import Any
 
 from fac_eval.conformance import CannotRunError, Case, Golden, check_answer, read_golden
 from fac_eval.metrics.duplex import (
-    FloorEvent,
+    WANTS_REPLY,
     Latencies,
     ReplyEvent,
     SessionMetrics,
@@ -36,10 +36,14 @@ def cases(path: Path) -> Iterator[Case]:
 def session(case_input: Row) -> dict[str, Any]:
     """The metrics of one session."""
     found = _session(case_input)
-    by_id = {event.id: event for event in (*found.replies, *found.floor)}
+    replies, floor = iter(found.replies), iter(found.floor)
+    events = [
+        _reply(next(replies)) if event["type"] in WANTS_REPLY else asdict(next(floor))
+        for event in case_input["user"]
+    ]
     return {
         "utterances": [list(utterance) for utterance in found.utterances],
-        "events": [_event(by_id[event["id"]]) for event in case_input["user"]],
+        "events": events,
         "overlap_s": found.overlap_s,
         "assistant_talk_s": found.assistant_talk_s,
         "user_turn_s": found.user_turn_s,
@@ -93,10 +97,8 @@ def _session(case_input: Row) -> SessionMetrics:
     )
 
 
-def _event(event: ReplyEvent | FloorEvent) -> dict[str, Any]:
-    found = asdict(event)
-    if isinstance(event, ReplyEvent):
-        found |= {"latency": event.latency, "overlap": event.overlap}
-        if event.type != "turn":
-            del found["pause_takes"]
+def _reply(event: ReplyEvent) -> dict[str, Any]:
+    found = {**asdict(event), "latency": event.latency, "overlap": event.overlap}
+    if event.type != "turn":
+        del found["pause_takes"]
     return found

@@ -38,7 +38,7 @@ def cases(path: Path) -> Iterator[Case]:
 
 def answer(case_input: Input) -> Mapping[str, Any]:
     """What our code gives for a case; it raises where the official code does."""
-    operation = case_input.get("op")
+    operation = case_input["op"]
     if operation not in _OPERATIONS:
         raise CannotRunError(f"unknown MMAU-Pro operation {operation!r}: {', '.join(_OPERATIONS)}")
     return _OPERATIONS[operation](case_input)

@@ -92,7 +92,7 @@ def test_resolved_option(response: str, letter: str | None, text: str | None) ->
 
 
 def test_options_that_are_not_there() -> None:
-    choices = ["yes", None, "no", None]
+    choices = ["yes", None, "maybe", None]
     assert resolved_option("(B)", choices) == ("B", None)
     assert resolved_option("None", choices) == (None, None)
     assert resolved_option("none", ["yes", "None", "no", None]) == (None, "None")
