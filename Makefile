@@ -9,7 +9,7 @@ PUNKT := --no-deps --target $(VENV)/share/fac-eval -c constraints.txt llama-inde
 .PHONY: help install demo test lint bench clean
 
 help:
-	@echo "make install   install fac-eval with everything but test tools into $(VENV)"
+	@echo "make install   install fac-eval, without the local model and the test tools, into $(VENV)"
 	@echo "make demo      run sanity models through the shipped sample data and show the results"
 	@echo "make test      install the test tools and run the whole suite"
 	@echo "make lint      ruff and mypy"
@@ -20,7 +20,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e '.[all]'
+	$(PIP) install -c constraints.txt -e '.[data,api,speech]'
 	$(PIP) install --upgrade $(PUNKT)
 	@touch $@
 

@@ -36,6 +36,13 @@ _PURPOSES = {
     "nltk": "scorers that count sentences and words",
     "openai": "models and judges behind an OpenAI-compatible endpoint",
     "pandas": "results and samples as data frames",
+    "safetensors": "Fun-Audio-Chat on this machine",
+    "tokenizers": "Fun-Audio-Chat on this machine",
+    "torch": "Fun-Audio-Chat on this machine",
+    "transformers": "Fun-Audio-Chat on this machine",
+    "jinja2": "Fun-Audio-Chat's chat template",
+    "whisper-normalizer": "word error rates as the benchmarks count them",
+    "zhconv": "Chinese text normalisation",
     "pyarrow": "Parquet: most data sets, and exports",
 }
 _NETWORK_FILE_SYSTEMS = re.compile(

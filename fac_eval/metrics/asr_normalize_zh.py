@@ -46,12 +46,12 @@ def _normalizer(rules: ChineseRules) -> Callable[[str], str]:
 
 def simplified(text: str, *, locale: Literal["zh-hans", "zh-cn"] = "zh-hans") -> str:
     """Traditional characters made simplified by zhconv; `zh-cn` also puts mainland words for regional ones."""
-    package = cast(Any, require("zhconv", extra="asr", purpose="conversion to simplified Chinese"))
+    package = cast(Any, require("zhconv", extra="speech", purpose="conversion to simplified Chinese"))
     return cast(str, package.convert(text, locale))
 
 
 def _basic_module() -> Any:
-    return require("whisper_normalizer.basic", extra="asr", purpose=_PURPOSE, package=PACKAGE)
+    return require("whisper_normalizer.basic", extra="speech", purpose=_PURPOSE, package=PACKAGE)
 
 
 def _numeral_normalizer() -> Callable[[str], str]:
@@ -59,7 +59,7 @@ def _numeral_normalizer() -> Callable[[str], str]:
         Any,
         require(
             "whisper_normalizer.international",
-            extra="asr",
+            extra="speech",
             purpose="the variant wn_zh_0115",
             package=f"{PACKAGE}>=0.1.15",
         ),

@@ -1,14 +1,15 @@
-"""Golden file `duplex`: session metrics, each kind of case with its own function and tolerance."""
+"""Golden file `duplex`: session metrics and Full-Duplex-Bench, each kind of case with its own function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fac_eval.conformance import CannotRunError, Case, Golden, check_answer, read_golden
+from fac_eval.conformance import TOLERANCE, CannotRunError, Case, Golden, check_answer, read_golden
+from fac_eval.errors import DataError
 from fac_eval.metrics.duplex import (
     WANTS_REPLY,
     Latencies,
@@ -19,8 +20,24 @@ from fac_eval.metrics.duplex import (
     session_metrics,
     summary,
 )
+from fac_eval.metrics.fdb_v1 import (
+    Chunk,
+    TurnTake,
+    backchannels,
+    interruption_rating,
+    mean_latency,
+    take_rate,
+    takes_turn,
+    turn_take,
+)
+from fac_eval.metrics.fdb_v15 import BEHAVIOUR, behaviour, behaviour_ratios, split_speech, timing
 
 SESSION_TOLERANCE = 1e-6
+DISTANCE_TOLERANCE = 1e-6
+
+# Official code crashes where ours refuses; the record names its exceptions.
+_NOTHING_TO_DIVIDE_BY = "ZeroDivisionError"
+_MISSING_TIME = "TypeError"
 
 Row = Mapping[str, Any]
 
@@ -65,16 +82,117 @@ def session_agg(case_input: Row, sessions: Mapping[str, Row]) -> dict[str, Any]:
     return found
 
 
+def pause(case_input: Row) -> dict[str, Any]:
+    """How often the model took the turn in a pause."""
+    samples = [_chunks(chunks) for chunks in case_input["samples"]]
+    rate = take_rate(takes_turn(chunks, is_last_end_optional=True) for chunks in samples)
+    return {"average_take_turn": rate}
+
+
+def smooth(case_input: Row) -> dict[str, Any]:
+    """Turn taking sample by sample, null from where official code has crashed, and its means."""
+    samples = case_input["samples"]
+    takes: list[TurnTake] = []
+    error = None
+    for sample in samples:
+        try:
+            takes.append(turn_take(_chunks(sample["chunks"]), sample["turn_taking"][0]))
+        except DataError:
+            error = _MISSING_TIME
+            break
+    shown = [{"TOR": int(take.took_turn), "raw_latency": take.raw_latency} for take in takes]
+    found: dict[str, Any] = {"per_sample": [*shown, *[None] * (len(samples) - len(takes))]}
+    if error is None and not any(take.took_turn for take in takes):
+        error = _NOTHING_TO_DIVIDE_BY
+    return found | ({"error": error} if error else _means(takes, takes))
+
+
+def interruption(case_input: Row) -> dict[str, Any]:
+    """Interruptions with a judge that gives the listed replies, the last one from then on.
+
+    A sample whose rating cannot be read is taken up again, which counts its turn once more.
+    """
+    replies, calls = case_input["judge_replies"], 0
+    counted: list[TurnTake] = []
+    takes: list[TurnTake] = []
+    ratings: list[int] = []
+    for sample in case_input["samples"]:
+        try:
+            take = turn_take(_chunks(sample["chunks"]), sample["timestamp"][1])
+        except DataError:
+            return {"error": _MISSING_TIME, "judge_calls": calls}
+        takes.append(take)
+        counted.append(take)
+        while take.took_turn:
+            if calls >= len(replies) and interruption_rating(replies[-1]) is None:
+                raise CannotRunError("the judge never gives a rating: official code asks without end")
+            rating = interruption_rating(replies[min(calls, len(replies) - 1)])
+            calls += 1
+            if rating is not None:
+                ratings.append(rating)
+                break
+            counted.append(take)
+    if not ratings:
+        return {"error": _NOTHING_TO_DIVIDE_BY, "judge_calls": calls}
+    return {"average_rating": sum(ratings) / len(ratings), **_means(counted, takes), "judge_calls": calls}
+
+
+def backchannel(case_input: Row) -> dict[str, Any]:
+    """One recording's backchannels."""
+    found = backchannels(
+        [(start, end) for start, end in case_input["segments"]],
+        _chunks(case_input["chunks"]) if case_input["has_json"] else None,
+        duration=case_input["n_samples"] / case_input["sr"],
+        human=case_input["gt"],
+    )
+    return {"JSD": found.distance, "TOR": int(found.took_turn), "freq": found.per_second}
+
+
+def timing_lists(case_input: Row) -> dict[str, Any]:
+    """Both sides' speech merged, and the intervals of stopping and responding."""
+    found = timing(_intervals(case_input["user"]), _intervals(case_input["model"]))
+    names = ("user_merged", "model_merged", "latency_stop_list", "latency_resp_list")
+    return {name: [list(interval) for interval in part] for name, part in zip(names, found, strict=True)}
+
+
+def behaviour_stats(case_input: Row) -> dict[str, Any]:
+    """The shares of the judge's tags."""
+    ratios = behaviour_ratios(record.get(BEHAVIOUR) or () for record in case_input["records"])
+    return {"ratios": {"C": ratios} if ratios else {}}
+
+
+def split(case_input: Row) -> dict[str, Any]:
+    """Words before and after a distractor."""
+    times = [chunk.get("timestamp", chunk.get("timestamps")) for chunk in case_input["chunks"]]
+    found = split_speech(_intervals(time for time in times if time), case_input["distractor_end"])
+    return dict(zip(("split_t", "n_pre", "n_post", "wpm_pre", "wpm_post"), found, strict=True))
+
+
 def _check(row: Row, golden: Golden) -> list[str]:
-    kind = row.get("kind")
+    kind = str(row.get("kind"))
     if kind == "session_agg":
         sessions = {other["id"]: other["input"] for other in golden.cases if other.get("kind") == "session"}
         answer: Callable[[], Any] = partial(session_agg, row["input"], sessions)
-    elif kind == "session":
-        answer = partial(session, row["input"])
+    elif kind in _KINDS:
+        answer = partial(_KINDS[kind], row["input"])
     else:
-        raise CannotRunError(f"unknown kind of duplex case {kind!r}: session, session_agg")
-    return check_answer(answer, row["expected"], SESSION_TOLERANCE)
+        raise CannotRunError(
+            f"no function for duplex cases of kind {kind!r}: {', '.join(_KINDS)}, session_agg"
+        )
+    return check_answer(answer, row["expected"], _TOLERANCES.get(kind, TOLERANCE))
+
+
+def _means(counted: list[TurnTake], takes: list[TurnTake]) -> dict[str, Any]:
+    rate = take_rate(take.took_turn for take in counted)
+    return {"average_take_turn": rate, "average_latency": mean_latency(takes)}
+
+
+def _chunks(rows: Iterable[Row]) -> list[Chunk]:
+    return [Chunk(row["text"], *row["timestamp"]) for row in rows]
+
+
+def _intervals(rows: Iterable[Iterable[float]]) -> list[tuple[float, float]]:
+    return [(start, end) for start, end in rows]
 
 
 def _session(case_input: Row) -> SessionMetrics:
@@ -102,3 +220,22 @@ def _reply(event: ReplyEvent) -> dict[str, Any]:
     if event.type != "turn":
         del found["pause_takes"]
     return found
+
+
+_KINDS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
+    "session": session,
+    "pause": pause,
+    "smooth": smooth,
+    "interruption": interruption,
+    "backchannel": backchannel,
+    "timing": timing_lists,
+    "behaviour_parse": lambda case: {"result": behaviour(case["text"])},
+    "behaviour_stats": behaviour_stats,
+    "split": split,
+}
+
+_TOLERANCES: Mapping[str, float] = {
+    "session": SESSION_TOLERANCE,
+    "session_agg": SESSION_TOLERANCE,
+    "backchannel": DISTANCE_TOLERANCE,
+}

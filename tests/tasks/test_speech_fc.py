@@ -177,7 +177,7 @@ def test_an_accuracy_has_two_decimals(tmp_path: Path) -> None:
 
 
 def test_predictions_of_two_models_over_the_same_items_are_comparable(tmp_path: Path) -> None:
-    cells = []
+    cells: list[Any] = []
     for name, reply in (("a", REPLIES["correct"]), ("b", "")):
         path = predictions(tmp_path / f"{name}.jsonl", [oslo(reply)])
         cells += scored(path, tmp_path / "store").cells

@@ -62,6 +62,7 @@ def test_answers_are_found_under_any_usual_name(column: str, tmp_path: Path) -> 
     ("rows", "arguments", "expected"),
     [
         pytest.param([{"sample_id": "a", "text": "x"}], {}, ["x", MISSING], id="sample_id"),
+        pytest.param([{"dataset_key": "b", "index": 0, "text": "x"}], {}, [MISSING, "x"], id="dataset_key"),
         pytest.param([{"key": "b", "text": "x"}], {"id": "key"}, [MISSING, "x"], id="named-id"),
         pytest.param([{"text": "x"}, {"text": "y"}], {}, ["x", "y"], id="no-ids-by-index"),
         pytest.param([{"id": "b", "text": "x"}], {"match": "index"}, ["x", MISSING], id="told-by-index"),

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -313,3 +314,11 @@ def test_kept_audio_is_identified_by_what_was_written(tmp_path: Path) -> None:
         assert store.audio.load(kept.key) == kept
         assert [path.stem for path in (tmp_path / "audio").rglob("*.flac")] == [kept.key]
         assert list((tmp_path / "audio").rglob("*.part")) == []
+
+
+def test_a_closed_store_is_whole_in_one_file(tmp_path: Path) -> None:
+    with Store.writer(tmp_path) as store:
+        write(store, work={b"k": b"x"})
+        with ThreadPoolExecutor(1) as thread:  # which gets a connection of its own, to read
+            assert thread.submit(store.works, [b"k"]).result()
+    assert {path.name for path in tmp_path.iterdir()} == {"store.sqlite", "writer.lock"}
