@@ -67,11 +67,9 @@ SCORED = ("function", "ground_truth", "utterance")
 _TAG = "<tool_call>"
 _SPEAKER = re.compile(r"_speaker\d+$")
 
-Malformed = Literal["count_wrong", "fail"]
-
 
 @dataclass(frozen=True, slots=True)
-class BfclOptions:
+class SpeechFcOptions:
     """How the tools are offered, and how odd cases are scored."""
 
     tools: Literal["prompt", "native"] = "prompt"
@@ -79,37 +77,35 @@ class BfclOptions:
     for chat APIs that take tools, and maps the names that are called back."""
     wording: Literal["auto", "official", "own"] = "auto"
     """Whose system prompt: the authors', read from their pinned file, or ours; `auto` takes theirs if it is there."""
-    dotted_names: Literal["keep", "underscore"] = "keep"
-    """`underscore` expects `a_b` where the function is `a.b`, as upstream does for models named gpt-4o."""
-    malformed: Malformed = "count_wrong"
+    malformed: Literal["count_wrong", "fail"] = "count_wrong"
     """A record that stops the official scorer counts as wrong (label `scorer_error`), or fails as `score_error`."""
-    records: str | None = None
+    records: str = ""
     """A file of predictions as upstream writes them, whose own items are scored; no data set is needed then."""
 
 
 @dataclass(frozen=True, slots=True)
-class AceBenchOptions:
-    """How the tools and the date are given, and how odd cases are scored."""
+class BfclOptions(SpeechFcOptions):
+    """The common options, and how names with dots are expected."""
 
-    tools: Literal["prompt", "native"] = "prompt"
-    """As for BFCL."""
-    wording: Literal["auto", "official", "own"] = "auto"
-    """As for BFCL."""
+    dotted_names: Literal["keep", "underscore"] = "keep"
+    """`underscore` expects `a_b` where the function is `a.b`, as upstream does for models named gpt-4o."""
+
+
+@dataclass(frozen=True, slots=True)
+class AceBenchOptions(SpeechFcOptions):
+    """The common options, where the date goes, and the strict diagnostic."""
+
     time_placement: Literal["system", "user", "none"] = "system"
     """Where the date line of an item goes, if it has one: after the system prompt's first line, after the clip, or
     nowhere. Upstream's code never reads it."""
     strict_values: bool = False
     """Adds a figure that also compares top-level numbers and booleans; the accuracy stays the official one."""
-    malformed: Malformed = "count_wrong"
-    """As for BFCL."""
-    records: str | None = None
-    """As for BFCL."""
 
 
 class SpeechFcTask(Task):
     """What the sub-sets share: a clip, tools to choose from, and the calls that are right."""
 
-    options: Any
+    options: SpeechFcOptions
     subset: ClassVar[str]
     """What the sub-set is called in `FOLDERS`, and where accuracies are added up."""
     columns: ClassVar[tuple[str, ...]] = ("function", "ground_truth")
@@ -142,7 +138,7 @@ class SpeechFcTask(Task):
         """Make sure of the columns, of the system prompt, and that a file of predictions is about this sub-set."""
         table = self._table(data)
         require_columns(table, self.columns)
-        if self.options.records is None:
+        if not self.options.records:
             require_columns(table, ("file_name", "dataset_key"))
             if self.options.tools == "prompt":
                 prompt_template(self.wording)
@@ -156,7 +152,7 @@ class SpeechFcTask(Task):
 
     def data_fingerprint(self, data: DataFinder) -> str:
         """The base's; of a file of predictions the items alone, so that it is the same for every model's."""
-        if self.options.records is None:
+        if not self.options.records:
             return super().data_fingerprint(data)
         state, table = blake2b(digest_size=16), self._table(data)
         for _, row in table.rows([name for name in (*ID_COLUMNS, *SCORED) if name in table.columns]):
@@ -190,7 +186,7 @@ class SpeechFcTask(Task):
         )
 
     def _clip(self, table: Path, name: str, row: Mapping[str, Any]) -> Audio:
-        if self.options.records is not None:
+        if self.options.records:
             # Predictions are scored without their clips; a model that asks for the sound is told it is not here.
             return Audio.reference(blake2b(name.encode(), digest_size=16).hexdigest(), seconds=0.0)
         named = str(row.get("file_name"))
@@ -198,7 +194,7 @@ class SpeechFcTask(Task):
         return Audio.from_file(next((place for place in places if place.is_file()), places[0]))
 
     def _table(self, data: DataFinder) -> Table:
-        if self.options.records is not None:
+        if self.options.records:
             return open_table(Path(self.options.records).expanduser())
         folder = data.folder(self.dataset)
         found = sorted(folder.glob(f"{self.folder.replace('_', '?')}/metadata.jsonl"))
@@ -222,8 +218,7 @@ class SpeechFcTask(Task):
     @cached_property
     def wording(self) -> Wording:
         """Whose system prompt is used, `auto` worked out."""
-        wording: Literal["auto", "official", "own"] = self.options.wording
-        return wording_here() if wording == "auto" else wording
+        return wording_here() if self.options.wording == "auto" else self.options.wording
 
     @cached_property
     def _template(self) -> str:
@@ -231,7 +226,7 @@ class SpeechFcTask(Task):
 
     def request(self, sample: Sample) -> Request:
         """The clip, with the tools in the system prompt or beside it."""
-        if self.options.records is not None:
+        if self.options.records:
             return Request(sample.messages, self.output, self.settings)
         messages = sample.messages
         time = str(sample.metadata.get("time", ""))
@@ -339,7 +334,7 @@ class SpeechFcTask(Task):
     def protocol(self) -> Mapping[str, Any]:
         """The base's, with the wording in force; what was asked is unknown where a file brings the answers."""
         options = dataclasses.asdict(self.options)
-        if options.pop("records") is not None:
+        if options.pop("records"):
             for name in ("tools", "wording", "time_placement"):
                 options.pop(name, None)
             return {**super().protocol(), "options": options, "datasets": ["items of the predictions' file"]}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fac_eval.conformance import TOLERANCE, CannotRunError, Case, Golden, check_answer, read_golden
@@ -20,6 +21,7 @@ from fac_eval.metrics.duplex import (
     session_metrics,
     summary,
 )
+from fac_eval.metrics.fdb_compare import paired_test, robust_values
 from fac_eval.metrics.fdb_v1 import (
     Chunk,
     TurnTake,
@@ -29,6 +31,17 @@ from fac_eval.metrics.fdb_v1 import (
     take_rate,
     takes_turn,
     turn_take,
+)
+from fac_eval.metrics.fdb_v2 import (
+    BIN_S,
+    BINS,
+    EVENTS,
+    TASK,
+    JudgedEvent,
+    Judgement,
+    binned_scores,
+    mean_scores,
+    parse_judgement,
 )
 from fac_eval.metrics.fdb_v15 import BEHAVIOUR, behaviour, behaviour_ratios, split_speech, timing
 
@@ -168,6 +181,51 @@ def split(case_input: Row) -> dict[str, Any]:
     return dict(zip(("split_t", "n_pre", "n_post", "wpm_pre", "wpm_post"), found, strict=True))
 
 
+def robust(case_input: Row) -> dict[str, Any]:
+    """The values that a mean is taken over."""
+    rules = case_input["agg"]
+    share = rules.get("trim_prop", 0.05)
+    return {"kept": robust_values(case_input["values"], rules.get("mode") or "none", share=share)}
+
+
+def paired(case_input: Row) -> dict[str, Any]:
+    """A paired comparison; null stands for NaN."""
+    before, after = (
+        [math.nan if value is None else value for value in case_input[side]] for side in ("before", "after")
+    )
+    found = asdict(paired_test(before, after, outliers=case_input["outlier_rule"]))
+    return {**found, "n_dropped": found["n_valid"] - found["n_used"], "p_t": found["p"]}
+
+
+def v2_parse(case_input: Row) -> dict[str, Any]:
+    """A judge's reply read, in the official form."""
+    found = parse_judgement(case_input["text"])
+    events = [[[event.start, event.end], event.turn_taking, event.instruction] for event in found.events]
+    return {EVENTS: events} if found.task is None else {EVENTS: events, TASK: found.task}
+
+
+def v2_score(case_input: Row) -> dict[str, Any]:
+    """The official tables of a folder of read replies, as text."""
+    groups: dict[tuple[str, str], list[Judgement]] = {}
+    for path, content in case_input["files"].items():
+        parts = PurePosixPath(path).parts
+        events = tuple(JudgedEvent(*times, *scores) for times, *scores in content.get(EVENTS, ()))
+        key = (parts[0], parts[-1].removesuffix("_processed.json"))
+        groups.setdefault(key, []).append(Judgement(events, content.get(TASK)))
+    tables: dict[str, list[list[str]]] = {"summary": [], "overall_time": [], "binned": []}
+    for key, judged in sorted(groups.items()):
+        plain, timed = mean_scores(judged), mean_scores(judged, timed=True)
+        bins = [figure for part in binned_scores(judged) for figure in part]
+        tables["summary"].append([*key, *map(_cell, plain)])
+        tables["overall_time"].append([*key, *map(_cell, timed)])
+        tables["binned"].append([*key, *map(_cell, (timed.files, timed.events, *bins))])
+    return {name: [_V2_HEADS[name], *rows] for name, rows in tables.items()}
+
+
+def _cell(figure: float | None) -> str:
+    return "" if figure is None else str(figure)
+
+
 def _check(row: Row, golden: Golden) -> list[str]:
     kind = str(row.get("kind"))
     if kind == "session_agg":
@@ -222,6 +280,21 @@ def _reply(event: ReplyEvent) -> dict[str, Any]:
     return found
 
 
+_V2_COUNTS = ["setup", "subtask", "n_files", "n_events"]
+_V2_MEANS = [*_V2_COUNTS, "avg_turn_taking", "avg_instruction_following", "avg_task_specific"]
+_V2_HEADS = {
+    "summary": _V2_MEANS,
+    "overall_time": _V2_MEANS,
+    "binned": [
+        *_V2_COUNTS,
+        *(
+            f"{score}[{int(index * BIN_S)}-{int((index + 1) * BIN_S)}]"
+            for index in range(BINS)
+            for score in ("TT", "IF")
+        ),
+    ],
+}
+
 _KINDS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
     "session": session,
     "pause": pause,
@@ -232,6 +305,10 @@ _KINDS: Mapping[str, Callable[[Row], dict[str, Any]]] = {
     "behaviour_parse": lambda case: {"result": behaviour(case["text"])},
     "behaviour_stats": behaviour_stats,
     "split": split,
+    "robust": robust,
+    "paired": paired,
+    "v2_parse": v2_parse,
+    "v2_score": v2_score,
 }
 
 _TOLERANCES: Mapping[str, float] = {

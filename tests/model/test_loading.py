@@ -314,3 +314,44 @@ def test_the_auto_classes_know_the_model_once_asked(golden_folder: Path) -> None
     assert isinstance(AutoProcessor.from_pretrained(golden_folder / "tiny"), FunAudioChatProcessor)
     model = AutoModelForSeq2SeqLM.from_pretrained(golden_folder / "tiny", config=config)
     assert isinstance(model, FunAudioChatForConditionalGeneration)
+
+
+class FakeHub:
+    """Stands in for `snapshot_download`."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder, self.asked = folder, []  # type: ignore[var-annotated]
+
+    def __call__(self, name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        self.asked.append((name, revision, allow_patterns))
+        if self.folder is None:
+            raise OSError("no route to the hub")
+        return str(self.folder)
+
+
+def test_a_hub_id_is_fetched_at_its_revision(golden_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    hub = FakeHub(golden_folder / "tiny")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    assert load("FunAudioLLM/Fun-Audio-Chat-8B@abc").dtype is not None
+    name, revision, patterns = hub.asked[0]
+    assert (name, revision) == ("FunAudioLLM/Fun-Audio-Chat-8B", "abc")
+    assert "*.safetensors" in patterns
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", FakeHub(None))
+    with pytest.raises(AssetError, match="Fun-Audio-Chat-8B.*no route"):
+        load("FunAudioLLM/Fun-Audio-Chat-8B")
+
+
+def test_a_hub_checkpoint_is_known_by_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub
+
+    from fac_eval.model.adapter import FunAudioChatModel
+
+    fingerprints = set()
+    for commit in ("c1", "c2"):
+        hub = FakeHub(tmp_path / commit)
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+        fingerprints.add(FunAudioChatModel("owner/name@main").fingerprint)
+        assert not any("safetensors" in pattern for _, _, patterns in hub.asked for pattern in patterns)
+    assert len(fingerprints) == 2

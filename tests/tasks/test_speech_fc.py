@@ -163,12 +163,39 @@ def test_upstreams_predictions_are_scored_without_the_data_set(tmp_path: Path) -
     result = scored(path, tmp_path / "store")
     assert figures(result) == {"accuracy": 12.5, **dict.fromkeys(KINDS, 12.5)}
     (cell,) = result.cells
-    assert cell.variant == "dotted_names=keep,malformed=count_wrong,items=records"
+    assert cell.variant == "malformed=count_wrong,dotted_names=keep,items=records"
     assert cell.counts.scored == len(REPLIES)
     wrong = cell.figures[0].note or ""
     assert all(f"{label} 1" in wrong for label in REPLIES if label != "correct")
     assert list(result.samples["label"]) == list(REPLIES)
     assert "12.50 %" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("golden", "task", "category"),
+    [
+        ("bfcl_check", "bfcl_single", "multiple"),
+        ("bfcl_check", "bfcl_parallel", "parallel"),
+        ("smartinteract_check", "smartinteract_single", "multiple"),
+        ("acebench_check", "acebench_single", "multiple"),
+    ],
+)
+def test_recorded_official_verdicts_come_out_of_a_run(
+    golden: str, task: str, category: str, tmp_path: Path
+) -> None:
+    lines = (REPOSITORY / "tests" / "golden" / f"{golden}.jsonl").read_text("utf-8").splitlines()[1:]
+    rows, labels = [], []
+    for case in map(json.loads, lines):
+        given, wanted = case["input"], case["expected"]
+        replied = isinstance(given["record"].get("predict"), str)
+        if given["test_category"] == category and replied and "gpt-4o" not in given.get("model_name", ""):
+            rows.append({**given["record"], "dataset_key": case["id"]})
+            labels.append(
+                wanted["error_type"] if "error_type" in wanted else f"scorer_error:{wanted['error']}"
+            )
+    result = scored(predictions(tmp_path / "pred.jsonl", rows, ""), tmp_path / "store", task)
+    assert list(result.samples["label"]) == labels
+    assert len(labels) > 60
 
 
 def test_an_accuracy_has_two_decimals(tmp_path: Path) -> None:
@@ -343,13 +370,13 @@ def test_the_authors_prompt_is_read_from_their_pinned_file(
     monkeypatch.setattr(speech_fc_tools, "PROMPT_FILE", asset)
     with pytest.raises(MissingResource):
         prompt_template("official")
-    assert resolve_tasks(["speech_fc/bfcl_single"])[0].variant.endswith("wording=own")
+    assert resolve_tasks(["speech_fc/bfcl_single"])[0].variant.count("wording=own")
     path = tmp_path / "cache" / "assets" / "p.py"
     path.parent.mkdir(parents=True)
     path.write_text(source, "utf-8")
     assert prompt_template("official") == "First line.\n# Tools {tools_definition}"
     (task,) = resolve_tasks(["speech_fc/bfcl_single"])
-    assert task.variant.endswith("wording=official")
+    assert task.variant.count("wording=official")
     (own,) = resolve_tasks(["speech_fc/bfcl_single:wording=own"])
     assert own.protocol() != task.protocol()
     assert (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_gaps_are_compared_as_plain_floats() -> None:
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50)).map(lambda pair: (min(pair), max(pair)))))
 def test_merged_segments_are_in_order_and_apart(segments: list[Interval]) -> None:
     found = merged(segments, 0.5)
-    assert all(later[0] - earlier[1] > 0.5 for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later[0] - earlier[1] > 0.5 for earlier, later in pairwise(found))
 
 
 @pytest.mark.parametrize(
