@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from fac_eval.vocabulary import Question, Request, Response, Sample, Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fac_eval.audio import Audio
     from fac_eval.remote.budget import Budget
     from fac_eval.task import Task
@@ -96,6 +98,11 @@ class SampleModel(_Described):
         self, task: Task, samples: Sequence[Sample], requests: Sequence[Request], positions: Sequence[int]
     ) -> list[Response]:
         """Answer each sample of `task`, in order; `positions` are the samples' places in the data set."""
+
+    @property
+    def items_file(self) -> Path | None:
+        """A file that may hold the items themselves beside the answers, for tasks that can read them there."""
+        return None
 
     def finish(self, task: Task) -> list[str]:
         """Remarks for the user once `task` is through, e.g. predictions that no sample asked for."""

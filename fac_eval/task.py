@@ -27,6 +27,8 @@ from fac_eval.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fac_eval.data.assets import Asset
     from fac_eval.data.hub import DataFinder, HubDataset
 
@@ -77,6 +79,10 @@ class Task(ABC):
     def assets(self) -> tuple[Asset, ...]:
         """Pinned files of others (prompts, language data) that `fac-eval prepare` fetches."""
         return ()
+
+    def over_items_of(self, file: Path) -> Task:
+        """This task over the items that a file of predictions brings along; itself where it brings none."""
+        return self
 
     def check(self, data: DataFinder) -> None:  # noqa: B027 - most tasks have nothing to check
         """Raise `DataError` or `MissingResource` now for what would otherwise fail hours into a run."""

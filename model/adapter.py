@@ -59,13 +59,13 @@ class FunAudioChatModel(Model):
         revision: str | None = None,
         batch_size: int = 8,
         overflow: Literal["warn", "error", "truncate"] = "warn",
-        tools: ToolPrompt | None = None,
+        tools: ToolPrompt = "own",
     ) -> None:
         """See `FunAudioChat.from_pretrained`.
 
         `profile` replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile
         also answers requests for text, a silent one never those for speech. `tools` says whose wording offers
-        tools: by default the authors' where it is on this machine, ours elsewhere.
+        tools: ours, or the authors' from their pinned file, which must be on this machine.
         """
         self._path, self._vocoder, self._revision = path, vocoder, revision
         self._dtype, self._attn, self._tools = dtype, attn, tools
@@ -96,7 +96,7 @@ class FunAudioChatModel(Model):
             "attn": self._attn,
             "profile": self._profile_name,
             "overflow": self._options["on_overflow"],
-            "tools": tool_prompt([], self._tools)[1],
+            "tools": self._tools,
         }
         digest = blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
         return f"fun-audio-chat/{digest}"
@@ -179,7 +179,7 @@ class FunAudioChatModel(Model):
         if self._profile_name is not None and (not wants_speech or self._profile_name != "s2t"):
             chosen = profile(self._profile_name)
         if request.tools:
-            chosen = replace(chosen, system_prompt=tool_prompt(request.tools, self._tools)[0])
+            chosen = replace(chosen, system_prompt=tool_prompt(request.tools, self._tools))
         changes = tuple(sorted(changes_of(request.settings).items()))
         return _Plan(chosen, request.settings.stop, changes, wants_speech)
 
@@ -191,7 +191,7 @@ class FunAudioChatModel(Model):
         if answer.codes:
             details["codes"] = list(answer.codes)
         if request.tools:
-            details["tool_prompt"] = tool_prompt(request.tools, self._tools)[1]
+            details["tool_prompt"] = self._tools
         return Response(
             text=answer.text,
             speech=speech,

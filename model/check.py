@@ -17,7 +17,17 @@ from .checkpoint import TensorEntry, entries, locate, weight_files
 from .config import FunAudioChatConfig, refined_head_config
 from .loading import KeyReport, empty_model, match_keys, read_config, read_generation_config
 from .processor import FunAudioChatProcessor
-from .prompts import AUDIO, AUDIO_BOS, AUDIO_EOS, CHATML, END_OF_TEXT, IM_END, IM_START, SILENCE
+from .prompts import (
+    AUDIO,
+    AUDIO_BOS,
+    AUDIO_EOS,
+    CHATML,
+    END_OF_TEXT,
+    IM_END,
+    IM_START,
+    SILENCE,
+    speech_code,
+)
 
 CODEBOOK = 6565
 REQUIRED = (IM_START, IM_END, END_OF_TEXT, AUDIO, AUDIO_BOS, AUDIO_EOS, SILENCE)
@@ -125,7 +135,9 @@ def _processor(
         **{str(number): speech.get(number, "missing") for number in range(6561, CODEBOOK)},
     }
     if len(speech) != CODEBOOK:
-        report.problems.append(f"the speech tokenizer has {len(speech)} ids, not {CODEBOOK}")
+        report.remarks.append(f"the speech tokenizer has {len(speech)} ids, not {CODEBOOK}")
+    if config is not None:
+        _speech_ids_agree(report, processor, config, speech)
     ours, theirs = (
         tokenizer.apply_chat_template(
             _SAMPLE, chat_template=template, tokenize=False, add_generation_prompt=True
@@ -148,6 +160,27 @@ def _ids_agree(report: CheckReport, config: FunAudioChatConfig, known: Mapping[s
     for name, (number, token) in pairs.items():
         if known[token] != number:
             report.problems.append(f"{name} is {number} but the tokenizer's {token} is {known[token]}")
+
+
+def _speech_ids_agree(
+    report: CheckReport,
+    processor: FunAudioChatProcessor,
+    config: FunAudioChatConfig,
+    known: Mapping[int, str],
+) -> None:
+    audio = config.audio_config
+    wanted = {
+        0: speech_code(0),
+        audio.bos_token_id - 1: speech_code(audio.bos_token_id - 1),
+        audio.bos_token_id: processor.audio_bos_token,
+        audio.eos_token_id: processor.audio_eos_token,
+        audio.pad_token_id: processor.audio_pad_token,
+    }
+    for number, token in wanted.items():
+        if known.get(number) != token:
+            report.problems.append(
+                f"speech id {number} is {known.get(number)!r} in the tokenizer, not {token!r}"
+            )
 
 
 def _weights(report: CheckReport, found: list[TensorEntry], config: FunAudioChatConfig | None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fac_eval.data.assets import Asset, asset_path
-from fac_eval.errors import AssetError, MissingResource, UnknownName
+from fac_eval.errors import AssetError, UnknownName
 from fac_eval.vocabulary import Tool
 
 from .prompts import AUDIO_BOS, DEFAULT_S2M_PROMPT, DEFAULT_S2T_PROMPT, SILENCE
@@ -83,22 +83,15 @@ def profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def tool_prompt(tools: Sequence[Tool], kind: ToolPrompt | None = None) -> tuple[str, ToolPrompt]:
-    """The system prompt that offers tools, and whose wording it is.
+def tool_prompt(tools: Sequence[Tool], whose: ToolPrompt) -> str:
+    """The system prompt that offers tools, in our words or in the authors', read from their pinned file.
 
-    The authors' wording is read from their pinned file where it is on this machine (`fac-eval prepare` or the
-    assets folder) and required if `kind` is `official`; ours stands in for it otherwise.
+    Raises:
+        MissingResource: The authors' file is not on this machine.
     """
     lines = "\n".join(json.dumps(_definition(tool), ensure_ascii=False) for tool in tools)
-    if kind != "own":
-        try:
-            return published_prompt("FUNCTION_CALLING_PROMPT").replace(
-                "{tools_definition}", lines
-            ), "official"
-        except MissingResource:
-            if kind == "official":
-                raise
-    return _OWN_TOOL_PROMPT.replace("{tools_definition}", lines), "own"
+    text = published_prompt("FUNCTION_CALLING_PROMPT") if whose == "official" else _OWN_TOOL_PROMPT
+    return text.replace("{tools_definition}", lines)
 
 
 def published_prompt(name: str) -> str:

@@ -150,6 +150,13 @@ class SpeechFcTask(Task):
         """The lines of the table of items."""
         return self._table(data).count
 
+    def over_items_of(self, file: Path) -> SpeechFcTask:
+        """This task over the items of upstream's predictions, if `file` holds them."""
+        brings_items = {"function", "ground_truth"} <= set(open_table(file).columns)
+        if self.options.records or not brings_items:
+            return self
+        return type(self)(replace(self.options, records=str(file)))
+
     def data_fingerprint(self, data: DataFinder) -> str:
         """The base's; of a file of predictions the items alone, so that it is the same for every model's."""
         if not self.options.records:

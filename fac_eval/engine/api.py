@@ -106,9 +106,23 @@ def prepare_plan(
     use_assets(config.assets)
     resolved_tasks = resolve_tasks(config.tasks if tasks is None else tasks, config.set)
     resolved_models = [resolve_model(model) for model in (config.models if models is None else models)]
+    if config.data is None:
+        resolved_tasks = _over_items_brought(resolved_tasks, resolved_models)
     if tools is None:
         tools = Tools(judge=None if config.judge is None else resolve_judge(config.judge))
     return make_plan(config, resolved_models, resolved_tasks, tools, DataFinder(config.data))
+
+
+def _over_items_brought(tasks: list[Task], models: list[AnyModel]) -> list[Task]:
+    """Tasks over the items in the one replayed file, so that what brings its items is scored without a data set.
+
+    A model that is asked needs the clips, and two files need not hold the same items: the data set serves these.
+    """
+    stand_ins = [model for model in models if isinstance(model, SampleModel)]
+    files = [model.items_file for model in stand_ins if model.items_file is not None]
+    if len(stand_ins) < len(models) or len(files) != 1:
+        return tasks
+    return [task.over_items_of(files[0]) for task in tasks]
 
 
 def execute(plan: Plan, *, progress: Progress) -> RunResult:

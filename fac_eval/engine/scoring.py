@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fac_eval.engine.flow import Belt, Chunk
 from fac_eval.engine.items import Item, describe_error
 from fac_eval.engine.progress import Progress
+from fac_eval.scores import VALUE
 from fac_eval.store import ItemRow, Writer
 
 Rows = dict[int, tuple[list[ItemRow], list[tuple[bytes, bytes]]]]
@@ -63,6 +64,9 @@ def score_item(item: Item) -> None:
         return
     if not math.isfinite(score.value):
         item.fail("score_error", f"the scorer gave {score.value}, which is no score")
+        return
+    if VALUE in score.parts:
+        item.fail("score_error", f"the scorer named a part {VALUE!r}, which is the score itself")
         return
     item.outcome = "scored"
     item.score = score

@@ -37,7 +37,10 @@ def _normalizer(rules: EnglishRules) -> Callable[[str], str]:
     package = cast(
         Any,
         require(
-            "whisper_normalizer.english", extra="speech", purpose="English text normalisation", package=PACKAGE
+            "whisper_normalizer.english",
+            extra="speech",
+            purpose="English text normalisation",
+            package=PACKAGE,
         ),
     )
     normalizer = package.EnglishTextNormalizer()

@@ -103,6 +103,11 @@ class Replay(SampleModel):
         content = content_hash(self._table.fingerprint(), self._clips(columns))
         return f"replay/1:{content_key('replay', content, self._asked).hex()}"
 
+    @property
+    def items_file(self) -> Path:
+        """The file itself: upstream scripts copy each item into the row that answers it."""
+        return self._path
+
     def describe(self) -> Mapping[str, object]:
         """The base's, with the file's name and how it is read."""
         return {**super().describe(), "file": self._path.name, **self._asked}

@@ -181,8 +181,7 @@ def test_tools_are_offered_in_the_authors_words_where_their_file_is(
 ) -> None:
     from fac_eval.model import profiles
 
-    text, whose = profiles.tool_prompt(TOOLS)
-    assert whose == "own"
+    text = profiles.tool_prompt(TOOLS, "own")
     assert '{"type": "function", "function": {"name": "weather"' in text
     with pytest.raises(MissingResource, match="constant.py"):
         profiles.tool_prompt(TOOLS, "official")
@@ -191,6 +190,5 @@ def test_tools_are_offered_in_the_authors_words_where_their_file_is(
     (tmp_path / "constant.py").write_bytes(content)
     monkeypatch.setattr(profiles, "PROMPT_FILE", pinned)
     monkeypatch.setenv("FAC_EVAL_ASSETS", str(tmp_path))
-    text, whose = profiles.tool_prompt(TOOLS)
-    assert whose == "official"
+    text = profiles.tool_prompt(TOOLS, "official")
     assert text.startswith('oneone {"type": "function"')

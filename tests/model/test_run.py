@@ -43,7 +43,9 @@ def test_spoken_answers_are_kept_and_do_not_depend_on_the_batch(
 
         def listen(self: Any, requests: Any, kept: dict[int, Any] = kept) -> Any:
             responses = generate(self, requests)
-            kept.update({r.seed: (a.text, a.details["codes"]) for r, a in zip(requests, responses, strict=True)})
+            kept.update(
+                {r.seed: (a.text, a.details["codes"]) for r, a in zip(requests, responses, strict=True)}
+            )
             assert all(a.speech is not None and a.speech.rate == 24000 for a in responses)
             return responses
 

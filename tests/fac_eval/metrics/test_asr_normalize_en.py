@@ -51,5 +51,5 @@ def test_unknown_rules_are_refused() -> None:
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
     asr_normalize_en._normalizer.cache_clear()
-    with pytest.raises(MissingExtra, match=r"'whisper-normalizer'(.|\n)*fac-eval\[data\]"):
+    with pytest.raises(MissingExtra, match=r"'whisper-normalizer'(.|\n)*fac-eval\[speech\]"):
         normalize_en("text")
