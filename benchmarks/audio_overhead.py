@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _measure import Call, best_of, call, machine, print_table
+from _measure import Call, best_of, call, machine, print_table, workspace
 
 if TYPE_CHECKING:
     from fac_eval import Request, Response
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=500, help="clips")
     parser.add_argument("--rounds", type=int, default=3, help="the fastest of so many counts")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fac-eval-bench-") as folder:
+    with workspace() as folder:
         sizes = (args.n // 5, args.n)
         for n in sizes:
             call(make_clips, folder, n, f"{n}.jsonl")

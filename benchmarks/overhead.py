@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from _measure import Call, best_of, call, machine, print_table
+from _measure import Call, best_of, call, machine, print_table, workspace
 
 
 def write_questions(path: Path, n: int) -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     args = parser.parse_args()
     sizes = {args.n // 10: args.rounds, args.n: args.rounds, args.n * 10: 1}
     measured = {}
-    with tempfile.TemporaryDirectory(prefix="fac-eval-bench-") as folder:
+    with workspace() as folder:
 
         def once(way: Callable[[str, str], int], n: int) -> Call:
             with tempfile.TemporaryDirectory(dir=folder) as store:

@@ -9,12 +9,11 @@ are ratios to the first, each in a fresh process.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _measure import Call, call, machine, print_table
+from _measure import Call, call, machine, print_table, workspace
 from overhead import write_questions
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=200_000, help="samples")
     args = parser.parse_args()
     failing = " ".join(str(number * args.n // FAILING) for number in range(FAILING))
-    with tempfile.TemporaryDirectory(prefix="fac-eval-bench-") as folder:
+    with workspace() as folder:
         questions = Path(folder, "questions.jsonl")
         write_questions(questions, args.n)
         first = call(engine, str(questions), f"{folder}/store", failing)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 import time
 from statistics import median
 
-from _measure import machine, print_table
+from _measure import machine, print_table, workspace
 
 PYTHON = [sys.executable, "-c"]
 CLI = [sys.executable, "-m", "fac_eval"]
@@ -45,7 +44,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fac-eval-bench-") as folder:
+    with workspace() as folder:
         for command in COMMANDS.values():
             seconds(command, folder)  # compiles what has not been compiled yet
         turns = [

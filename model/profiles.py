@@ -6,14 +6,14 @@ and utils/constant.py. Reading profiles needs neither torch nor a checkpoint.
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fac_eval.data.assets import Asset, asset_path
-from fac_eval.errors import AssetError, UnknownName
+from fac_eval.data.source_text import module_text
+from fac_eval.errors import UnknownName
 from fac_eval.vocabulary import Tool
 
 from .prompts import AUDIO_BOS, DEFAULT_S2M_PROMPT, DEFAULT_S2T_PROMPT, SILENCE
@@ -96,33 +96,7 @@ def tool_prompt(tools: Sequence[Tool], whose: ToolPrompt) -> str:
 
 def published_prompt(name: str) -> str:
     """A prompt out of the authors' pinned file, read without running it."""
-    path = asset_path(PROMPT_FILE)
-    values: dict[str, str] = {}
-    for node in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            text = _text(node.value, values)
-            if text is not None:
-                values[node.targets[0].id] = text
-    if name not in values:
-        raise AssetError(f"{path}: has no text {name}")
-    return values[name]
-
-
-def _text(node: ast.expr, known: Mapping[str, str]) -> str | None:
-    """The value of a string expression: literals, earlier names, sums and f-strings of them."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if isinstance(node, ast.Name):
-        return known.get(node.id)
-    if isinstance(node, ast.FormattedValue):
-        return _text(node.value, known)
-    parts: list[ast.expr] = []
-    if isinstance(node, ast.JoinedStr):
-        parts = node.values
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        parts = [node.left, node.right]
-    texts = [_text(part, known) for part in parts]
-    return None if not parts or None in texts else "".join(text for text in texts if text is not None)
+    return module_text(asset_path(PROMPT_FILE), name)
 
 
 def _definition(tool: Tool) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fac_eval.data.assets import Asset, asset_path
+from fac_eval.data.source_text import module_text
 from fac_eval.errors import AssetError, MissingResource
 from fac_eval.vocabulary import Tool, ToolCall
 
@@ -61,15 +61,10 @@ def prompt_template(wording: Wording) -> str:
     if wording == "own":
         return _OWN_PROMPT
     path = asset_path(PROMPT_FILE)
-    texts: dict[str, str] = {}
-    for node in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            text = _text(node.value, texts)
-            if text is not None:
-                texts[node.targets[0].id] = text
-    if _PLACEHOLDER not in texts.get(_PROMPT_NAME, ""):
-        raise AssetError(f"{path} has no text {_PROMPT_NAME} with {_PLACEHOLDER} in it.")
-    return texts[_PROMPT_NAME]
+    prompt = module_text(path, _PROMPT_NAME)
+    if _PLACEHOLDER not in prompt:
+        raise AssetError(f"{path}: {_PROMPT_NAME} has no {_PLACEHOLDER} in it.")
+    return prompt
 
 
 def system_prompt(template: str, definitions: Sequence[Any], line: str = "") -> str:
@@ -137,20 +132,3 @@ def _free_name(name: str, taken: Mapping[str, str]) -> str:
         suffix = f"_{number}"
         free = legal[: _LONGEST_NAME - len(suffix)] + suffix
     return free
-
-
-def _text(node: ast.expr, known: Mapping[str, str]) -> str | None:
-    """The value of a string expression made of literals, earlier names, sums and f-strings."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if isinstance(node, ast.Name):
-        return known.get(node.id)
-    if isinstance(node, ast.FormattedValue):
-        return _text(node.value, known)
-    parts: list[ast.expr] = []
-    if isinstance(node, ast.JoinedStr):
-        parts = node.values
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        parts = [node.left, node.right]
-    texts = [_text(part, known) for part in parts]
-    return None if not parts or None in texts else "".join(text for text in texts if text is not None)

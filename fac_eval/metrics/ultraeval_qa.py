@@ -128,14 +128,6 @@ def judge_rating(reply: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def judge_yes_no(reply: str) -> bool | None:
-    """The verdict in the last line of a reference judge's reply: "yes" anywhere wins over "no" anywhere."""
-    last = require_text(reply, "the judge's reply").strip().split("\n")[-1].lower()
-    if "yes" in last:
-        return True
-    return False if "no" in last else None
-
-
 def judge_prefers_first(reply: str) -> bool:
     """Whether a pairwise judge's ranking, a Python literal, starts with `model_1`; the ranks are not looked at.
 

@@ -17,10 +17,10 @@ from fac_eval.metrics.ultraeval_qa import (
     is_same_answer,
     judge_prefers_first,
     judge_rating,
-    judge_yes_no,
     mean_rating,
     output_field,
 )
+from fac_eval.metrics.voicebench_judge import parse_yes_no
 
 Case = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def _geval_record(case: Case) -> dict[str, Any]:
 
 
 def _yes_no_record(case: Case) -> dict[str, Any]:
-    return _record(acc=int(_read(judge_yes_no(case["judge_output"]), case)))
+    return _record(acc=int(_read(parse_yes_no(case["judge_output"]), case)))
 
 
 def _geval_mean(details: list[Case]) -> dict[str, Any]:

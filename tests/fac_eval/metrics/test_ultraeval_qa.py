@@ -14,7 +14,6 @@ from fac_eval.metrics.ultraeval_qa import (
     is_same_answer,
     judge_prefers_first,
     judge_rating,
-    judge_yes_no,
     match_tokens,
     mean_rating,
     output_field,
@@ -126,26 +125,10 @@ def test_a_reply_that_ends_in_a_rating_has_one(before: str, rating: int) -> None
     assert found == (judge_rating(before) if judge_rating(before) is not None else rating)
 
 
-@pytest.mark.parametrize("read", [judge_rating, judge_yes_no, judge_prefers_first])
+@pytest.mark.parametrize("read", [judge_rating, judge_prefers_first])
 def test_no_reply_is_no_verdict(read: Any) -> None:
     with pytest.raises(DataError, match="not text"):
         read(None)
-
-
-@pytest.mark.parametrize(
-    ("reply", "verdict"),
-    [
-        pytest.param("Explanation.\nResult: YES", True, id="upper-case"),
-        pytest.param("yes, not no", True, id="yes-wins"),
-        pytest.param("I know", False, id="no-inside-a-word"),
-        pytest.param("the eyes", True, id="yes-inside-a-word"),
-        pytest.param("yes\nResult: unclear", None, id="only-the-last-line"),
-        pytest.param("yes\r\n\n", True, id="stripped-first"),
-        pytest.param("", None, id="empty"),
-    ],
-)
-def test_judge_yes_no(reply: str, verdict: bool | None) -> None:
-    assert judge_yes_no(reply) is verdict
 
 
 @pytest.mark.parametrize(
