@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -101,6 +102,8 @@ class FileReport:
     agreements: int
     disagreements: tuple[CaseResult, ...]
     cannot_run: tuple[CaseResult, ...]
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """Cases of each kind, where labels begin with one as those of tensor sets do."""
 
 
 def run_conformance(paths: Iterable[str | Path]) -> list[FileReport]:
@@ -137,6 +140,8 @@ def report_text(reports: Sequence[FileReport], max_shown: int = 20) -> str:
     lines = []
     for report in reports:
         lines.append(f"{report.name}: {_counts([report])} ({report.path})")
+        if report.kinds:
+            lines.append("  of these " + ", ".join(f"{n} {kind}" for kind, n in report.kinds.items()))
         lines += [
             f"  disagrees: {case.id} [{case.label}]: {case.message}"
             for case in report.disagreements[:max_shown]
@@ -305,7 +310,8 @@ def _run_file(path: Path, name: str, cases: Iterable[Case]) -> FileReport:
     disagreements = tuple(result for result in results if result.outcome == "disagrees")
     cannot_run = tuple(result for result in results if result.outcome == "cannot run")
     agreements = len(results) - len(disagreements) - len(cannot_run)
-    return FileReport(path, name, len(results), agreements, disagreements, cannot_run)
+    kinds = {} if path.suffix == ".jsonl" else Counter(result.label.partition(":")[0] for result in results)
+    return FileReport(path, name, len(results), agreements, disagreements, cannot_run, kinds)
 
 
 def _run_case(case: Case) -> CaseResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -53,3 +54,16 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         registry.load("model", "oracel")
     with pytest.raises(UnknownName, match="Known: "):
         registry.load("model", "zzzzz")
+
+
+@pytest.mark.parametrize("kind", ["task", "model", "judge", "report", "command", "conformance"])
+def test_every_built_in_plugin_loads_without_heavy_packages(kind: str) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'openai', 'datasets', 'pandas', 'pyarrow', 'nltk', 'zhconv'):\n"
+        "    sys.modules[name] = None\n"
+        "from fac_eval import registry\n"
+        f"print([name for name, found in registry.load_all({kind!r}) if isinstance(found, registry.Broken)])\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
