@@ -13,6 +13,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from _measure import Call, best_of, call, machine, print_table, workspace
@@ -70,7 +71,7 @@ def main() -> None:
 
         for n, rounds in sizes.items():
             write_questions(Path(folder, f"{n}.jsonl"), n)
-            measured[n] = best_of(rounds, lambda n=n: once(engine, n), lambda n=n: once(bare, n))
+            measured[n] = best_of(rounds, partial(once, engine, n), partial(once, bare, n))
 
     print(f"{machine()}; best of {args.rounds}, ms a sample\n")
     rows = []
