@@ -39,6 +39,7 @@ class Generator:
 
         An item whose equal is being asked right now joins it and appears in neither.
         """
+        # The store is asked here and not when samples are read: what was under way then may be finished by now.
         keys = [item.key for item in chunk if item.open and item.key is not None]
         stored = await asyncio.to_thread(self._store.works, keys)
         ready, todo = [], []
