@@ -26,7 +26,7 @@ class RunConfig:
     batch_size: int | Literal["auto"] = "auto"
     """Requests a batch for local models; `auto` takes what suits the model and halves it when memory runs out."""
     workers: int | None = None
-    """Threads for preparing and scoring, and requests in flight at remote models and judges."""
+    """Requests in flight at remote models and judges, and threads for scoring."""
     gen_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Generation settings that override the tasks' own."""
     set: Mapping[str, Any] = field(default_factory=dict)

@@ -46,7 +46,7 @@ from fac_eval.cli.output import echo_json, store_folder, store_option
 @click.option(
     "--workers",
     type=int,
-    help="Threads for preparing and scoring, and requests in flight at remote models and judges.",
+    help="Requests in flight at remote models and judges, and threads for scoring.",
 )
 @click.option(
     "--gen-kwargs",
