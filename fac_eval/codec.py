@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -25,7 +25,6 @@ from fac_eval.vocabulary import (
     Response,
     Sample,
     Score,
-    Settings,
     Text,
     Timings,
     Tool,
@@ -34,7 +33,6 @@ from fac_eval.vocabulary import (
     Verdict,
 )
 
-T = TypeVar("T")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
 
@@ -213,11 +211,6 @@ def score_from(data: Mapping[str, Any]) -> Score:
 def figure_from(data: Mapping[str, Any]) -> Figure:
     """A figure from its plain form."""
     return Figure(**{"value": None, **data})
-
-
-def settings_from(data: Mapping[str, Any]) -> Settings:
-    """Settings from their plain form."""
-    return Settings(**{**data, "stop": tuple(data.get("stop", ()))})
 
 
 def request_key(fingerprint: str, request: Request, seen: bytes = b"") -> bytes:

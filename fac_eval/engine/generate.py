@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fac_eval.codec import from_json, response_from
+from fac_eval.codec import encode, from_json, response_from
 from fac_eval.engine.flow import Belt, Chunk
-from fac_eval.engine.items import Item, describe_error, response_body
+from fac_eval.engine.items import Item, describe_error
 from fac_eval.engine.progress import Progress
 from fac_eval.engine.stop import Stop
 from fac_eval.errors import AudioError, FacEvalError, ModelOutOfMemory
@@ -71,7 +71,7 @@ class Generator:
             if response.error is None and response.speech is not None:
                 response = await self._keep_speech(response)
             if response.error is None:
-                work.append((item.key, response_body(response)))
+                work.append((item.key, encode(response)))
             for same in (item, *self._followers.pop(item.key)):
                 same.answer(response)
                 done.append(same)

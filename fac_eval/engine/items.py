@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fac_eval.codec import encode, plain
+from fac_eval.codec import plain
 from fac_eval.engine.plan import PlannedTask
 from fac_eval.store import ItemRow, scrub
 from fac_eval.vocabulary import Evidence, Failure, FailureKind, Outcome, Request, Response, Sample, Score
@@ -96,11 +96,6 @@ def _score_body(score: Score, cluster: str | None) -> Mapping[str, Any]:
     if cluster is not None:
         body["cluster"] = cluster
     return body
-
-
-def response_body(response: Response) -> bytes:
-    """A response as it is stored."""
-    return encode(response)
 
 
 def describe_error(error: BaseException) -> str:

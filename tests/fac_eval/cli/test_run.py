@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,16 @@ import numpy as np
 import pytest
 
 from fac_eval import Audio
-from fac_eval.cli.main import main
 from tests.support.chat_server import Answer, ChatServer, trouble
+from tests.support.command_line import CommandLine
 
-
-@dataclass
-class Outcome:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Outcome]
+Run = CommandLine
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Call the command line in an empty folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "FAC_EVAL_PRICES", "FAC_EVAL_STORE"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str) -> Outcome:
-        with pytest.raises(SystemExit) as caught:
-            main(["run", *arguments])
-        shown = capsys.readouterr()
-        return Outcome(int(caught.value.code or 0), shown.out, shown.err)
-
-    return call
+def run(cli: CommandLine) -> Run:
+    """Call `fac-eval run` in an empty folder of its own."""
+    return partial(cli, "run")
 
 
 @pytest.fixture
