@@ -189,7 +189,7 @@ def response_from(data: Mapping[str, Any], audio: Callable[[str], Audio]) -> Res
 
 def verdict_from(data: Mapping[str, Any]) -> Verdict:
     """A verdict from its plain form."""
-    held: dict[str, Any] = {"value": None, **data}
+    held: dict[str, Any] = dict(data)
     if "usage" in held:
         held["usage"] = Usage(**held["usage"])
     if "error" in held:
@@ -200,7 +200,8 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
 def evidence_from(data: Mapping[str, Any]) -> Evidence:
     """Evidence from its plain form."""
     verdicts = tuple(verdict_from(verdict) for verdict in data.get("verdicts", ()))
-    return Evidence(data.get("transcript"), data.get("quality", {}), verdicts)
+    similarities = tuple(data.get("similarities", ()))
+    return Evidence(data.get("transcript"), data.get("quality", {}), verdicts, similarities)
 
 
 def score_from(data: Mapping[str, Any]) -> Score:

@@ -75,6 +75,14 @@ class BudgetReached(FacEvalError):
     """The next call could cost more than `--max-cost` allows."""
 
 
+class UnreadableReply(Exception):
+    """Raised by a task whose judge's reply says nothing that the protocol can read: a counted `judge_error`."""
+
+    def __init__(self, reply: str, problem: str = "the judge's reply cannot be read") -> None:
+        super().__init__(problem)
+        self.reply = reply
+
+
 class ModelOutOfMemory(Exception):
     """Raised by a local model when a batch does not fit; the engine halves the batch and goes on."""
 

@@ -16,8 +16,12 @@ from fac_eval.vocabulary import Question, Request, Response, Sample, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
     from fac_eval.audio import Audio
     from fac_eval.remote.budget import Budget
+    from fac_eval.rubric import Rubric
     from fac_eval.task import Task
 
 
@@ -117,6 +121,13 @@ class Judge(_Described):
 
     concurrency: int = 8
 
+    def check(self, rubric: Rubric) -> None:  # noqa: B027 - most judges take any question
+        """Raise `UsageError` or `AssetError` now if this judge cannot be asked by a rubric."""
+
+    def identity(self, rubric: Rubric) -> Mapping[str, object]:
+        """Everything that can change a reply under a rubric: the judge, and whose prompt (`prompt`) with what text."""
+        return {"judge": self.fingerprint}
+
     @abstractmethod
     async def judge(self, question: Question) -> Verdict:
         """Decide one question."""
@@ -143,6 +154,16 @@ class Transcriber(_Described):
     @abstractmethod
     def transcribe(self, clips: Sequence[Audio]) -> list[str]:
         """One transcript a clip."""
+
+
+class Embedder(_Described):
+    """Texts to vectors of one length, in batches from one thread."""
+
+    batch_size: int = 32
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """One row a text."""
 
 
 class QualityMeter(_Described):

@@ -1,4 +1,4 @@
-"""Finds tasks, models, judges, reports and commands by entry point, built-in and third-party alike.
+"""Finds tasks, models, judges, speech tools, reports and commands by entry point, built-in and third-party alike.
 
 Listing names loads no plugin; a plugin that cannot be loaded is one clear error where it is asked for, and a
 remark where everything is listed.
@@ -14,12 +14,27 @@ from typing import Any, Literal
 
 from fac_eval.errors import PluginError, UnknownName
 
-Kind = Literal["task", "model", "judge", "report", "command", "conformance"]
+Kind = Literal[
+    "task",
+    "model",
+    "judge",
+    "rubric",
+    "transcriber",
+    "meter",
+    "embedder",
+    "report",
+    "command",
+    "conformance",
+]
 
 GROUPS: Mapping[Kind, str] = {
     "task": "fac_eval.tasks",
     "model": "fac_eval.models",
     "judge": "fac_eval.judges",
+    "rubric": "fac_eval.rubrics",
+    "transcriber": "fac_eval.transcribers",
+    "meter": "fac_eval.meters",
+    "embedder": "fac_eval.embedders",
     "report": "fac_eval.reports",
     "command": "fac_eval.commands",
     "conformance": "fac_eval.conformance",

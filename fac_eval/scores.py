@@ -45,7 +45,11 @@ class ScoreTable:
     the answers' length.
     """
 
-    def __init__(self, scores: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, scores: Iterable[Mapping[str, Any]], failed: Mapping[str, int] | None = None
+    ) -> None:
+        self.failed: Mapping[str, int] = failed or {}
+        """How many samples have no score, by kind of failure."""
         self._columns: dict[str, array[float]] = {VALUE: array("d")}
         self._known: dict[str, str] = {}
         self.labels: list[str | None] = []

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
     from fac_eval.data.hub import DataFinder, HubDataset
 
-Need = Literal["transcript", "quality", "judge"]
+Need = Literal["transcript", "quality", "similarity", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Task(ABC):
     output: Output = "text"
     settings: Settings = Settings()
     metrics: tuple[Metric, ...] = (Metric("accuracy", main=True),)
+    rubrics: tuple[str, ...] = ()
+    """The rubrics that `questions` may name, under the options in force."""
     judge_calls: int = 0
     """Judge calls one sample is expected to take, for `--dry-run`."""
 
@@ -99,9 +101,16 @@ class Task(ABC):
         """What the judge is asked about a response; `evidence` holds the transcript where one was needed."""
         return ()
 
+    def comparison(self, sample: Sample, response: Response) -> tuple[str, Sequence[str]]:
+        """The text whose likeness to each of the candidates is to be measured, for a task that needs `similarity`."""
+        return "", ()
+
     @abstractmethod
     def score(self, sample: Sample, response: Response, evidence: Evidence) -> Score:
-        """What the response is worth. An exception becomes a counted `score_error` of this sample."""
+        """What the response is worth.
+
+        `UnreadableReply` makes a counted `judge_error` of this sample, any other exception a `score_error`.
+        """
 
     def figures(self, table: ScoreTable) -> list[Figure]:
         """The printed numbers; by default one for each of `metrics`."""

@@ -30,6 +30,7 @@ FailureKind = Literal[
     "missing_prediction",  # a replayed file holds no answer for the sample
     "transcribe_error",
     "quality_error",
+    "similarity_error",
     "judge_error",
     "score_error",
 ]
@@ -184,18 +185,21 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge decided about one question, with the reply it was read from."""
+    """A judge's reply to one question, as it came; what it means is for the task that asked to read."""
 
-    value: float | None
-    label: str | None = None
-    raw: str = ""
+    reply: str = ""
+    rubric: str = ""
+    prompt: str = ""
+    """Whose wording the judge was asked in: `official` or `own`."""
     usage: Usage = Usage()
     error: Failure | None = None
+    key: str = ""
+    """The key under which the store keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call to a judge: by which of its rubrics (prompt and parser), about what, and the `draw`-th time."""
+    """One call to a judge: by which rubric, about what, and the `draw`-th time."""
 
     rubric: str
     inputs: Mapping[str, Any]
@@ -210,6 +214,8 @@ class Evidence:
     transcript: str | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
+    similarities: tuple[float, ...] = ()
+    """How near the answer is to each candidate that the task named."""
 
 
 @dataclass(frozen=True, slots=True)

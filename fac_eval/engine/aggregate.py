@@ -14,7 +14,7 @@ from fac_eval.vocabulary import Figure
 
 def cell_figures(store: Store, cell: int, task: Task) -> list[Figure]:
     """A task's figures over the scored samples of a cell; none where nothing was scored."""
-    table = ScoreTable(store.scores(cell))
+    table = ScoreTable(store.scores(cell), store.counts(cell).failed)
     return task.figures(table) if table.n else []
 
 

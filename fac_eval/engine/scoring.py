@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from fac_eval.engine.flow import Belt, Chunk
 from fac_eval.engine.items import Item, describe_error
 from fac_eval.engine.progress import Progress
+from fac_eval.errors import UnreadableReply
 from fac_eval.scores import VALUE
 from fac_eval.store import ItemRow, Writer
+from fac_eval.vocabulary import Failure
 
 Rows = dict[int, tuple[list[ItemRow], list[tuple[bytes, bytes]]]]
 
@@ -59,6 +61,9 @@ def score_item(item: Item) -> None:
     assert item.response is not None
     try:
         score = item.cell.planned.task.score(item.sample, item.response, item.evidence)
+    except UnreadableReply as error:
+        item.fail_with(Failure("judge_error", str(error), error.reply))
+        return
     except Exception as error:  # noqa: BLE001 - a scorer may fail in any way on what a model wrote; never a silent 0
         item.fail("score_error", describe_error(error))
         return
