@@ -13,7 +13,7 @@ import torch
 from fac_eval.errors import FacEvalError
 
 from .answers import special_ids
-from .checkpoint import TensorEntry, entries, locate, weight_files
+from .checkpoint import TensorEntry, entries, hub_entries, locate, weight_files
 from .config import FunAudioChatConfig, refined_head_config
 from .loading import KeyReport, empty_model, match_keys, read_config, read_generation_config
 from .processor import FunAudioChatProcessor
@@ -51,8 +51,9 @@ class CheckReport:
 
 
 def check(path: str | os.PathLike[str], *, revision: str | None = None) -> CheckReport:
-    """Inspect a checkpoint without reading its weights: their names, shapes and types suffice."""
-    folder = locate(path, revision=revision)
+    """Inspect a checkpoint without reading or fetching its weights: their names, shapes and types suffice."""
+    here = Path(path).is_dir()
+    folder = locate(path, revision=revision, weights=False)
     report = CheckReport(str(path))
     report.facts["files"] = {"folder": folder.name if folder != Path(path) else str(path)}
     config = _attempt(report, lambda: read_config(folder))
@@ -64,7 +65,12 @@ def check(path: str | os.PathLike[str], *, revision: str | None = None) -> Check
     processor = _attempt(report, lambda: FunAudioChatProcessor.from_pretrained(folder))
     if processor is not None:
         _processor(report, processor, config)
-    found = _attempt(report, lambda: list(entries(weight_files(folder))))
+    found = _attempt(
+        report,
+        lambda: list(
+            entries(weight_files(folder)) if here else hub_entries(os.fspath(path), revision=revision)
+        ),
+    )
     if found is not None:
         _weights(report, found, config)
     return report

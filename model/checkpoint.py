@@ -77,6 +77,28 @@ def entries(files: list[Path]) -> Iterator[TensorEntry]:
         yield from _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
 
 
+def hub_entries(path: str, *, revision: str | None = None) -> Iterator[TensorEntry]:
+    """Every tensor of a checkpoint on the hub, from the headers of its safetensors files; weights are not fetched."""
+    name, revision = split_hub_id(path, revision)
+    hub: Any = require(
+        "huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub"
+    )
+    try:
+        found = hub.get_safetensors_metadata(name, revision=revision)
+    except Exception as error:
+        raise AssetError(
+            f"the hub does not tell what weights {name!r} holds: {_first_line(error)}",
+            remedy="Download it, and give the folder.",
+        ) from error
+    for file, header in found.files_metadata.items():
+        for tensor, info in header.tensors.items():
+            yield TensorEntry(tensor, tuple(info.shape), info.dtype, Path(file), partial(_not_here, name))
+
+
+def _not_here(name: str) -> Tensor:
+    raise AssetError(f"the weights of {name!r} are not on this machine", remedy="Download them first.")
+
+
 def _indexed(index: Path) -> list[Path]:
     try:
         names = json.loads(index.read_text("utf-8"))["weight_map"].values()

@@ -67,6 +67,7 @@ class FunAudioChatProcessor:
         self.audio_bos_token, self.audio_eos_token = audio_bos_token, audio_eos_token
         self.audio_group_size = audio_group_size
         self.tokenizer.padding_side = "left"  # rows of a batch end where generation begins
+        self._told_of_length = False
 
     @classmethod
     def from_pretrained(cls, path: str | os.PathLike[str], **kwargs: Any) -> FunAudioChatProcessor:
@@ -251,10 +252,11 @@ class FunAudioChatProcessor:
     def _mel(self, samples: Samples) -> LogMel:
         if not np.isfinite(samples).all():
             raise AudioError("a clip holds samples that are not finite (NaN or infinity)")
-        if len(samples) > self.mel.n_samples:
+        if len(samples) > self.mel.n_samples and not self._told_of_length:
+            self._told_of_length = True
             logger.warning(
                 "a clip of %.1f s exceeds the %.0f s that this checkpoint hears: the rest keeps its placeholders "
-                "but is silent",
+                "but is silent; said once",
                 len(samples) / self.sampling_rate,
                 self.mel.n_samples / self.sampling_rate,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from fac_eval.errors import UsageError
+from tests.support.hub_server import FakeHub, Reply, serve
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
@@ -55,6 +57,38 @@ def test_a_good_checkpoint(golden_folder: Path) -> None:
     ):
         assert fact in text
     assert text.splitlines()[-1].startswith("verdict: this checkpoint loads, and will need 1.5 MiB")
+
+
+def test_a_checkpoint_on_the_hub_is_checked_without_its_weights(
+    golden_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = golden_folder / "tiny"
+    files = {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    fetched: list[str] = []
+    hub = FakeHub("team/tiny", {"c" * 40: files}, {"main": "c" * 40}, kind="models")
+
+    def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        reply = hub(method, path, headers, body)
+        if method == "GET" and path.endswith(".safetensors"):
+            fetched.append(headers.get("range", headers.get("Range", "all of it")))
+        return reply
+
+    with serve(answer) as server:
+        # The library reads its settings when it is imported: a process of its own.
+        environment = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+        code = "from fac_eval.model.cli import command; command(['check', 'team/tiny'])"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("verdict: this checkpoint loads")
+    assert fetched == ["bytes=0-100000"]
 
 
 def _without_weights(folder: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 LARGE = 1000
@@ -88,11 +88,12 @@ def ranged(body: bytes, headers: dict[str, str]) -> Reply:
 
 @dataclass
 class FakeHub:
-    """One data set repository: its branches, and the files of each commit."""
+    """One repository: its branches, and the files of each commit."""
 
     repo: str
     commits: dict[str, dict[str, bytes]]
     branches: dict[str, str]
+    kind: Literal["datasets", "models"] = "datasets"
     gated: bool = False
     broken: dict[str, Reply] = field(default_factory=dict)
     """Answers to downloads of these paths from their start, instead of the file."""
@@ -100,7 +101,8 @@ class FakeHub:
     def __call__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         parts = urlsplit(path)
         path = unquote(parts.path)
-        api, files = f"/api/datasets/{self.repo}", f"/datasets/{self.repo}/resolve/"
+        api = f"/api/{self.kind}/{self.repo}"
+        files = f"{'/datasets' if self.kind == 'datasets' else ''}/{self.repo}/resolve/"
         if not path.startswith((api, files)):
             return _error(404, "RepoNotFound")
         if self.gated:
