@@ -46,10 +46,15 @@ class ScoreTable:
     """
 
     def __init__(
-        self, scores: Iterable[Mapping[str, Any]], failed: Mapping[str, int] | None = None
+        self,
+        scores: Iterable[Mapping[str, Any]],
+        *,
+        failed: Mapping[str, int] | None = None,
+        forgone: Iterable[Mapping[str, float]] = (),
     ) -> None:
         self.failed: Mapping[str, int] = failed or {}
         """How many samples have no score, by kind of failure."""
+        self._forgone = tuple(forgone)
         self._columns: dict[str, array[float]] = {VALUE: array("d")}
         self._known: dict[str, str] = {}
         self.labels: list[str | None] = []
@@ -82,6 +87,12 @@ class ScoreTable:
         full = np.zeros(self.n)
         full[: len(column)] = column
         return full
+
+    def forgone(self, name: str) -> npt.NDArray[np.float64]:
+        """A part that failed samples still add, one number a sample that adds any (see `Task.forgone`)."""
+        import numpy as np
+
+        return np.array([parts.get(name, 0.0) for parts in self._forgone], dtype=np.float64)
 
     @cached_property
     def clusters(self) -> Sequence[str | None] | None:

@@ -52,6 +52,8 @@ class Task(ABC):
     """Part of the protocol identity: raise it when a change of code changes a score."""
     needs: frozenset[Need] = frozenset()
     output: Output = "text"
+    language: str | None = None
+    """What is spoken (`en`, `zh`), for recognisers to be told; None leaves it to them."""
     settings: Settings = Settings()
     metrics: tuple[Metric, ...] = (Metric("accuracy", main=True),)
     rubrics: tuple[str, ...] = ()
@@ -112,6 +114,10 @@ class Task(ABC):
         `UnreadableReply` makes a counted `judge_error` of this sample, any other exception a `score_error`.
         """
 
+    def forgone(self, sample: Sample) -> Mapping[str, float]:
+        """The parts that a failed sample still adds to figures over all samples, such as its reference's length."""
+        return {}
+
     def figures(self, table: ScoreTable) -> list[Figure]:
         """The printed numbers; by default one for each of `metrics`."""
         return [table.figure(metric) for metric in self.metrics]
@@ -155,14 +161,16 @@ class Task(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """A figure over the main figures of a benchmark's tasks.
+    """A figure over one figure each of a benchmark's tasks.
 
-    `compute` gets each task's main figure by the task's short name and returns a figure, or the reason why there is
+    `compute` gets each task's figure by the task's short name and returns a figure, or the reason why there is
     none: a total over fewer terms than the formula has is never printed.
     """
 
     name: str
     compute: Callable[[Mapping[str, Figure]], Figure | str]
+    of: str | None = None
+    """The figure of each task that counts, by name; the main one if not given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,65 +1,41 @@
 #!/usr/bin/env python3
 """Make the small spoken sample sets that fac-eval ships.
 
-Each tools/sample_data/NAME.toml holds the text of one benchmark's sample set. This script has Flite speak
-it and writes tasks/sample_data/NAME in the layout of a Hugging Face data set: a file named
+Each tools/sample_data/NAME.toml holds the text of one benchmark's sample set. This script has Flite or eSpeak NG
+speak it and writes tasks/sample_data/NAME in the layout of a Hugging Face data set: a file named
 CONFIG/SPLIT-00000-of-00001.parquet for each split, and a README.md that maps configs and splits to files.
-A set with `layout = "folders"` becomes a folder for each config instead, with metadata.jsonl and wav/KEY.SUFFIX.
-The same text, Flite and libraries give the same bytes.
+A set with `layout = "folders"` becomes a folder for each config instead, with metadata.jsonl and wav/KEY.SUFFIX,
+and one with `layout = "csv"` a folder with CONFIG.csv and audios/NAME.SUFFIX, below the set's `folder`.
+The same text, synthesizers and libraries give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import csv
 import json
-import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from tools.sample_speech import FORMATS, SAMPLE_RATE, SampleDataError, Speaker, encode  # noqa: E402
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SOURCES = REPOSITORY / "tools" / "sample_data"
 TARGET = REPOSITORY / "tasks" / "sample_data"
 
-SAMPLE_RATE = 16_000
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 25.0
 ROW_OPTIONS = frozenset({"prompt", "voice", "format"})
-
-
-@dataclass(frozen=True, slots=True)
-class AudioFormat:
-    """How libsndfile writes a clip, and the suffix of its file name."""
-
-    container: str
-    subtype: str
-    suffix: str
-    compression: float | None = None
-
-
-# Compression 0.985 is about 11 kbit/s for Opus: clear speech, and small enough for a repository.
-FORMATS = {
-    "opus": AudioFormat("OGG", "OPUS", ".ogg", 0.985),
-    "vorbis": AudioFormat("OGG", "VORBIS", ".ogg", 1.0),
-    "flac": AudioFormat("FLAC", "PCM_16", ".flac"),
-    "wav": AudioFormat("WAV", "PCM_16", ".wav"),
-}
-
-
-class SampleDataError(Exception):
-    """The sample data cannot be made as asked; the message says what to change."""
+KEYS = frozenset({"voices", "card", "configs", "layout", "values", "languages", "folder"})
+Layout = Literal["parquet", "folders", "csv"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +55,13 @@ class Config:
     name: str
     types: Mapping[str, Any]
     splits: Mapping[str, Sequence[Row]]
+    spoken: str = "prompt"
+    """What the column of the spoken words is called, in a CSV file."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all splits."""
+        return [row for rows in self.splits.values() for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +71,11 @@ class SampleSet:
     name: str
     card: str
     configs: Sequence[Config]
-    folders: bool = False
-    """Whether the clips are files beside a table, rather than cells of Parquet files."""
+    layout: Layout = "parquet"
+    """Whether the clips are cells of Parquet files, or files beside a table."""
+    languages: Sequence[str] = ("en",)
+    folder: str = ""
+    """The folder that CSV layouts stand in."""
 
 
 def load_sample_set(path: Path) -> SampleSet:
@@ -98,19 +84,21 @@ def load_sample_set(path: Path) -> SampleSet:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SampleDataError(f"cannot read {path}: {error}") from error
-    unknown = content.keys() - {"voices", "card", "configs", "layout", "values"}
+    unknown = content.keys() - KEYS
     if unknown:
         raise SampleDataError(f"{path.name}: unknown key {min(unknown)!r}")
     for key in ("voices", "card", "configs"):
         if not content.get(key):
             raise SampleDataError(f"{path.name}: {key!r} is missing or empty")
-    if content.get("layout", "parquet") not in ("parquet", "folders"):
-        raise SampleDataError(f"{path.name}: unknown layout {content['layout']!r}; known: parquet, folders")
+    layout = content.get("layout", "parquet")
+    if layout not in get_args(Layout):
+        raise SampleDataError(f"{path.name}: unknown layout {layout!r}; known: {', '.join(get_args(Layout))}")
     try:
         configs = list(_configs(content["configs"], content["voices"], content.get("values", {})))
     except SampleDataError as error:
         raise SampleDataError(f"{path.name}: {error}") from error
-    return SampleSet(path.stem, content["card"], configs, content.get("layout") == "folders")
+    languages, folder = content.get("languages", ("en",)), content.get("folder", "")
+    return SampleSet(path.stem, content["card"], configs, layout, languages, folder)
 
 
 def _configs(tables: Mapping[str, Any], voices: Sequence[str], values: Mapping[str, Any]) -> Iterator[Config]:
@@ -128,7 +116,7 @@ def _configs(tables: Mapping[str, Any], voices: Sequence[str], values: Mapping[s
                 written = _with_json(item, types, values, where)
                 splits[split].append(_row(written, types, voices[turn % len(voices)], where))
                 turn += 1
-        yield Config(name, types, splits)
+        yield Config(name, types, splits, table.get("spoken", "prompt"))
 
 
 def _with_json(
@@ -179,95 +167,6 @@ def _check_value(value: object, declared: object, where: str) -> None:
             raise SampleDataError(f"{where}: {value!r} does not fit {declared!r}")
 
 
-class Flite:
-    """The Flite program, as a speaker of sentences."""
-
-    def __init__(self, program: str) -> None:
-        found = shutil.which(program)
-        if found is None:
-            raise SampleDataError(
-                f"the speech synthesizer {program!r} was not found; install Flite (Debian and Ubuntu: "
-                "apt-get install flite) or name the program with --flite"
-            )
-        self._program = found
-        self._voices = self._run("-lv").partition(":")[2].split()
-
-    def speak(self, text: str, voice: str) -> npt.NDArray[np.int16]:
-        """Return the 16-bit samples, at SAMPLE_RATE, of a voice that reads the text."""
-        import soundfile
-
-        if voice not in self._voices:
-            raise SampleDataError(f"Flite has no voice {voice!r}; it has: {', '.join(self._voices)}")
-        with tempfile.TemporaryDirectory() as folder:
-            wav = Path(folder) / "speech.wav"
-            self._run("-voice", voice, "-t", text, "-o", str(wav))
-            samples, rate = soundfile.read(wav, dtype="int16")
-        if rate != SAMPLE_RATE:
-            raise SampleDataError(f"voice {voice!r} speaks at {rate} Hz; choose one of {SAMPLE_RATE} Hz")
-        speech: npt.NDArray[np.int16] = samples
-        return speech
-
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SampleDataError(f"{self._program} {' '.join(arguments)} failed: {done.stderr.strip()}")
-        return done.stdout
-
-
-def encode(samples: npt.NDArray[np.int16], audio_format: AudioFormat) -> bytes:
-    """Encode a clip; the same samples always give the same bytes."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        samples,
-        SAMPLE_RATE,
-        format=audio_format.container,
-        subtype=audio_format.subtype,
-        compression_level=audio_format.compression,
-    )
-    encoded = buffer.getvalue()
-    return with_fixed_serial(encoded) if audio_format.container == "OGG" else encoded
-
-
-def with_fixed_serial(ogg: bytes, serial: int = 1) -> bytes:
-    """Replace the stream number of a one-stream Ogg file, which libsndfile draws at random."""
-    out = bytearray(ogg)
-    start = 0
-    while start < len(out):
-        if out[start : start + 4] != b"OggS":
-            raise ValueError(f"no Ogg page at byte {start}")
-        segments = out[start + 26]
-        body = start + 27 + segments
-        end = body + sum(out[start + 27 : body])
-        struct.pack_into("<I", out, start + 14, serial)
-        struct.pack_into("<I", out, start + 22, 0)
-        struct.pack_into("<I", out, start + 22, _ogg_checksum(out[start:end]))
-        start = end
-    return bytes(out)
-
-
-def _ogg_checksum(page: bytes | bytearray) -> int:
-    table = _ogg_checksum_table()
-    checksum = 0
-    for byte in page:
-        checksum = (checksum << 8) & 0xFFFFFFFF ^ table[checksum >> 24 ^ byte]
-    return checksum
-
-
-@cache
-def _ogg_checksum_table() -> tuple[int, ...]:
-    """The byte table of Ogg's CRC: polynomial 0x04C11DB7, most significant bit first."""
-    table = []
-    for byte in range(256):
-        remainder = byte << 24
-        for _ in range(8):
-            remainder = (remainder << 1) & 0xFFFFFFFF ^ (0x04C11DB7 if remainder >> 31 else 0)
-        table.append(remainder)
-    return tuple(table)
-
-
 def arrow_type(declared: Any) -> pa.DataType:
     """Turn a column declaration into an Arrow type."""
     import pyarrow as pa
@@ -311,9 +210,9 @@ def schema(types: Mapping[str, Any]) -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def spoken(row: Row, name: str, flite: Flite) -> tuple[bytes, float]:
+def spoken(row: Row, name: str, speaker: Speaker) -> tuple[bytes, float]:
     """The clip of a row, encoded, and how many seconds it lasts."""
-    samples = flite.speak(row.prompt, row.voice)
+    samples = speaker.speak(row.prompt, row.voice)
     duration = len(samples) / SAMPLE_RATE
     if not SHORTEST_SECONDS <= duration <= LONGEST_SECONDS:
         raise SampleDataError(
@@ -323,7 +222,7 @@ def spoken(row: Row, name: str, flite: Flite) -> tuple[bytes, float]:
     return encode(samples, FORMATS[row.format]), duration
 
 
-def write_folder(config: Config, folder: Path, flite: Flite) -> float:
+def write_folder(config: Config, folder: Path, speaker: Speaker) -> float:
     """Speak a config's rows and write them as a folder of clips and their table; return how many seconds they last.
 
     The columns `utterance`, `file_name`, `category`, `dataset_key` and `index` come with the layout.
@@ -331,10 +230,10 @@ def write_folder(config: Config, folder: Path, flite: Flite) -> float:
     seconds = 0.0
     (folder / "wav").mkdir(parents=True, exist_ok=True)
     lines = []
-    for index, row in enumerate(row for rows in config.splits.values() for row in rows):
+    for index, row in enumerate(config.rows):
         key = f"{config.name.lower()}_{index:04d}"
         name = f"wav/{key}{FORMATS[row.format].suffix}"
-        clip, duration = spoken(row, name, flite)
+        clip, duration = spoken(row, name, speaker)
         seconds += duration
         (folder / name).write_bytes(clip)
         place = {"category": config.name, "dataset_key": key, "index": index}
@@ -344,7 +243,28 @@ def write_folder(config: Config, folder: Path, flite: Flite) -> float:
     return seconds
 
 
-def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: Path, flite: Flite) -> float:
+def write_csv(config: Config, folder: Path, speaker: Speaker) -> float:
+    """Speak a config's rows and write them as a CSV file and its clips; return how many seconds they last.
+
+    The column `audio_filename` comes with the layout.
+    """
+    seconds = 0.0
+    (folder / "audios").mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{config.name}.csv", "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([config.spoken, *config.types, "audio_filename"])
+        for index, row in enumerate(config.rows):
+            name = f"{config.name}_{index:04d}{FORMATS[row.format].suffix}"
+            clip, duration = spoken(row, name, speaker)
+            seconds += duration
+            (folder / "audios" / name).write_bytes(clip)
+            table.writerow([row.prompt, *(row.columns[column] for column in config.types), name])
+    return seconds
+
+
+def write_split(
+    rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: Path, speaker: Speaker
+) -> float:
     """Speak the rows and write them as one Parquet file; return how many seconds they last."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -353,7 +273,7 @@ def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: 
     records = []
     for index, row in enumerate(rows):
         name = f"{stem}_{index:04d}{FORMATS[row.format].suffix}"
-        clip, duration = spoken(row, name, flite)
+        clip, duration = spoken(row, name, speaker)
         seconds += duration
         records.append({"audio": {"bytes": clip, "path": name}, "prompt": row.prompt, **row.columns})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -365,13 +285,13 @@ def write_split(rows: Sequence[Row], types: Mapping[str, Any], stem: str, path: 
 
 def card(sample_set: SampleSet) -> str:
     """Return the data set card; its header tells `datasets` which file holds which split."""
-    lines = ["---", "license: apache-2.0", "language:", "- en", "size_categories:", "- n<1K", "configs:"]
+    lines = ["---", "license: apache-2.0", "language:", *(f"- {name}" for name in sample_set.languages)]
+    lines += ["size_categories:", "- n<1K", "configs:"]
     table = ["| config | split | items | voices |", "|---|---|---|---|"]
     for config in sample_set.configs:
         lines += [f"- config_name: {config.name}", "  data_files:"]
         for split, rows in config.splits.items():
-            files = f"{config.name}/metadata.jsonl" if sample_set.folders else f"{config.name}/{split}-*"
-            lines += [f"  - split: {split}", f"    path: {files}"]
+            lines += [f"  - split: {split}", f"    path: {_files(sample_set, config, split)}"]
             voices = ", ".join(sorted({row.voice for row in rows}))
             table.append(f"| {config.name} | {split} | {len(rows)} | {voices} |")
     lines += ["---", "", sample_set.card.strip(), "", *table, ""]
@@ -380,18 +300,30 @@ def card(sample_set: SampleSet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_sample_set(sample_set: SampleSet, target: Path, flite: Flite) -> None:
+def _files(sample_set: SampleSet, config: Config, split: str) -> str:
+    """Where the table of a split is, below the set's folder."""
+    match sample_set.layout:
+        case "folders":
+            return f"{config.name}/metadata.jsonl"
+        case "csv":
+            return (Path(sample_set.folder) / config.name / f"{config.name}.csv").as_posix()
+        case _:
+            return f"{config.name}/{split}-*"
+
+
+def write_sample_set(sample_set: SampleSet, target: Path, speaker: Speaker) -> None:
     """Write a whole sample set to the folder `target`, in place of what stood there."""
-    for stale in [*target.glob("*/*.parquet"), *target.glob("*/wav/*")]:
+    for stale in [*target.glob("*/*.parquet"), *target.glob("*/wav/*"), *target.glob("**/audios/*")]:
         stale.unlink()
     for config in sample_set.configs:
-        if sample_set.folders:
-            seconds = write_folder(config, target / config.name, flite)
+        if sample_set.layout != "parquet":
+            write = write_csv if sample_set.layout == "csv" else write_folder
+            seconds = write(config, target / sample_set.folder / config.name, speaker)
             print(f"{target.name}/{config.name}: {seconds:.0f} s")
             continue
         for split, rows in config.splits.items():
             path = target / config.name / f"{split}-00000-of-00001.parquet"
-            seconds = write_split(rows, config.types, f"{config.name}_{split}", path, flite)
+            seconds = write_split(rows, config.types, f"{config.name}_{split}", path, speaker)
             size = path.stat().st_size
             print(f"{path.relative_to(target.parent)}: {len(rows)} items, {seconds:.0f} s, {size} bytes")
     (target / "README.md").write_text(card(sample_set), encoding="utf-8")
@@ -404,12 +336,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("sources", nargs="*", type=Path, metavar="FILE.toml", help="default: all of tools/sample_data")
     add("--output", type=Path, default=TARGET, help="where to put the folders (default: tasks/sample_data)")
     add("--flite", default="flite", help="the Flite program (default: %(default)s)")
+    add("--espeak-ng", default="espeak-ng", help="the eSpeak NG program (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        flite = Flite(options.flite)
+        speaker = Speaker(options.flite, options.espeak_ng)
         for source in options.sources or sorted(SOURCES.glob("*.toml")):
             sample_set = load_sample_set(source)
-            write_sample_set(sample_set, options.output / sample_set.name, flite)
+            write_sample_set(sample_set, options.output / sample_set.name, speaker)
     except SampleDataError as error:
         print(f"make_sample_data: {error}", file=sys.stderr)
         return 2

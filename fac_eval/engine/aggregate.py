@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fac_eval.codec import sample_from
+from fac_eval.config import SpeechMetric
 from fac_eval.engine.result import Total
+from fac_eval.engine.speech_metrics import speech_figures
 from fac_eval.resolve import benchmarks, short_name
 from fac_eval.scores import ScoreTable
 from fac_eval.store import CellRow, Store
@@ -12,10 +15,14 @@ from fac_eval.task import Benchmark, Task
 from fac_eval.vocabulary import Figure
 
 
-def cell_figures(store: Store, cell: int, task: Task) -> list[Figure]:
-    """A task's figures over the scored samples of a cell; none where nothing was scored."""
-    table = ScoreTable(store.scores(cell), store.counts(cell).failed)
-    return task.figures(table) if table.n else []
+def cell_figures(
+    store: Store, cell: int, task: Task, speech_metrics: Sequence[SpeechMetric] = ()
+) -> list[Figure]:
+    """A task's figures over the scored samples of a cell, then the speech metrics; none where nothing was scored."""
+    failed = store.counts(cell).failed
+    forgone = (task.forgone(sample_from(body)) for body in store.failed_samples(cell)) if failed else ()
+    table = ScoreTable(store.scores(cell), failed=failed, forgone=[parts for parts in forgone if parts])
+    return [*task.figures(table), *speech_figures(speech_metrics, table)] if table.n else []
 
 
 def totals(cells: Sequence[CellRow]) -> list[Total]:
@@ -43,7 +50,10 @@ def _benchmark_totals(
             yield Total(model, benchmark.name, None, f"no {overall.name}: {reason}")
             continue
         figures = {
-            names[cell.task]: figure for cell in cells for figure in cell.figures if figure.main and cell.done
+            names[cell.task]: figure
+            for cell in cells
+            for figure in cell.figures
+            if cell.done and (figure.main if overall.of is None else figure.name == overall.of)
         }
         outcome = overall.compute(figures)
         if isinstance(outcome, Figure):
