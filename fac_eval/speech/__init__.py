@@ -1,0 +1,1 @@
+"""Recognisers, quality meters and synthesizers: what listens to answers and what speaks."""
