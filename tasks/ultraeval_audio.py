@@ -20,6 +20,8 @@ from fac_eval.scores import Metric
 from fac_eval.task import Benchmark, Need, Overall, Task
 from fac_eval.vocabulary import Evidence, Figure, Question, Response, Sample, Score, Settings, user
 
+from .totals import combined
+
 if TYPE_CHECKING:
     from fac_eval.scores import ScoreTable
 
@@ -309,17 +311,14 @@ def _mean(name: str, figures: Mapping[str, Figure]) -> Figure | str:
     """The plain mean of the four figures as printed, rounded half up, as the report's columns show it."""
     from fac_eval.metrics.printed import printed, printed_overall
 
-    missing = [task.folder for task in TASKS if figures.get(task.folder) is None]
+    names = [task.folder for task in TASKS]
+    values = {term: figure.value for term, figure in figures.items() if figure.value is not None}
+    missing = [term for term in names if term not in values]
     if missing:
         return f"{', '.join(missing)} missing"
-    values = [figure.value for figure in figures.values()]
-    if None in values:
-        return "a sub-task has no figure"
-    total = printed_overall([printed(Decimal(repr(value))) for value in values])
+    total = printed_overall([printed(Decimal(repr(values[term]))) for term in names])
     assert total is not None
-    return Figure(
-        name, float(total), sum(figure.n for figure in figures.values()), unit="", main=name == "overall"
-    )
+    return combined(name, float(total), figures, dict.fromkeys(names, 1 / len(names)))
 
 
 TASKS: tuple[type[UltraEvalTask], ...] = (AlpacaEval, LlamaQuestions, TriviaQa, WebQuestions)
@@ -330,7 +329,7 @@ BENCHMARK = Benchmark(
     description="Spoken questions answered in speech; scored on a transcript of the speech, and on the text beside it.",
     tasks=TASKS,
     overall=(
-        Overall("overall", partial(_mean, "overall")),
-        Overall("overall (text)", partial(_mean, "overall (text)"), of="text"),
+        Overall("Overall", partial(_mean, "Overall")),
+        Overall("Overall (text)", partial(_mean, "Overall (text)"), of="text"),
     ),
 )

@@ -145,6 +145,7 @@ class ChatServer:
         answer: what a request gets that no scripted action is left for: an action, or a function of the body.
         latency: seconds before each answer.
         peak: the most chat requests that were in hand at once.
+        desk: answers what is neither a chat request nor a list of models.
     """
 
     def __init__(self, *, latency: float = 0.0, models: tuple[str, ...] = ("test-model",)) -> None:
@@ -153,6 +154,7 @@ class ChatServer:
         self.answer: Action | Callable[[dict[str, Any]], Action] = Answer()
         self.requests: list[Recorded] = []
         self.peak = 0
+        self.desk: Callable[[Recorded], Raw | None] = lambda request: None
         self.port = 0
         self._in_hand = 0
         self._actions: deque[Action] = deque()
@@ -221,7 +223,7 @@ class ChatServer:
             data = [{"id": name, "object": "model"} for name in self.models]
             return await _send(writer, Raw(json.dumps({"object": "list", "data": data}).encode()))
         if not request.path.endswith("/chat/completions"):
-            return await _send(writer, trouble(404, f"Unknown path {request.path}"))
+            return await _send(writer, self.desk(request) or trouble(404, f"Unknown path {request.path}"))
         self._in_hand += 1
         self.peak = max(self.peak, self._in_hand)
         try:
@@ -296,7 +298,7 @@ def _head(status: int, kind: str, length: int | None, headers: Mapping[str, str]
 def _render(answer: Answer, body: dict[str, Any]) -> tuple[bytes, list[bytes]]:
     """An answer's head, and its body in the pieces it is sent in."""
     if not body.get("stream"):
-        whole = json.dumps(_completion(answer, body)).encode()
+        whole = json.dumps(completion(answer, body)).encode()
         return _head(200, "application/json", len(whole), {}), [whole]
     with_usage = (body.get("stream_options") or {}).get("include_usage", False)
     events = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in _chunks(answer, body, with_usage)]
@@ -306,7 +308,8 @@ def _render(answer: Answer, body: dict[str, Any]) -> tuple[bytes, list[bytes]]:
     return _head(200, "text/event-stream", None, {}), pieces
 
 
-def _completion(answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
+def completion(answer: Answer, body: dict[str, Any]) -> dict[str, Any]:
+    """The body of an answer that is sent whole."""
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
     if answer.audio is not None:
         data = base64.b64encode(answer.audio).decode()

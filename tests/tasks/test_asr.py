@@ -56,7 +56,9 @@ def test_utterances_of_a_speaker_are_one_cluster() -> None:
     assert all(sample.id.startswith(f"{sample.cluster}-") for sample in samples)
 
 
-def scored(task: LibriSpeechClean | CommonVoiceEn | CommonVoiceZh, reference: str, answer: str) -> dict[str, float]:
+def scored(
+    task: LibriSpeechClean | CommonVoiceEn | CommonVoiceZh, reference: str, answer: str
+) -> dict[str, float]:
     from fac_eval.vocabulary import Sample
 
     return dict(task.score(Sample("x", (), reference), Response(text=answer), NOTHING).parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import io
 import json
@@ -406,3 +407,83 @@ def test_clips_of_odd_length_are_refused(maker: ModuleType, tmp_path: Path, seco
 def test_a_missing_synthesizer_is_explained(maker: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert maker.main(["--flite", "no-such-flite"]) == 2
     assert "apt-get install flite" in capsys.readouterr().err
+
+
+# Tables with clips beside them.
+
+
+@pytest.mark.parametrize("name", ["openaudiobench"])
+def test_tables_match_their_text(maker: ModuleType, name: str) -> None:
+    """A question edited in the text file must be spoken again."""
+    sample_set = maker.load_sample_set(maker.SOURCES / f"{name}.toml")
+    folder = maker.TARGET / name
+    assert (folder / "README.md").read_text("utf-8") == maker.card(sample_set)
+    expected = {folder / "README.md"}
+    for config in sample_set.configs:
+        here = folder / sample_set.folder / config.name
+        with open(here / f"{config.name}.csv", encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+        clips = [clip.pop("audio_filename") for clip in found]
+        assert found == [{config.spoken: row.prompt, **row.columns} for row in config.rows]
+        assert [Path(clip).suffix for clip in clips] == [
+            maker.FORMATS[row.format].suffix for row in config.rows
+        ]
+        expected |= {here / f"{config.name}.csv", *(here / "audios" / clip for clip in clips)}
+        for clip in clips:
+            samples, rate = soundfile.read(here / "audios" / clip)
+            assert (rate, samples.ndim) == (16_000, 1)
+            assert 0.02 < np.sqrt(np.mean(samples**2)) < 0.5
+    assert {path for path in folder.rglob("*") if path.is_file()} == expected
+    assert sum(path.stat().st_size for path in expected) < 1_200_000
+
+
+def test_a_table_names_its_clips_and_its_question(maker: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "small.toml"
+    head = 'layout = "csv"\nfolder = "data"\nlanguages = ["en", "zh"]\n'
+    text = GOOD.replace("[configs.one.columns]", '[configs.one]\nspoken = "Question"\n[configs.one.columns]')
+    source.write_text(head + text, encoding="utf-8")
+    stale = tmp_path / "out" / "data" / "one" / "audios" / "stale.ogg"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"old")
+    maker.write_sample_set(maker.load_sample_set(source), tmp_path / "out", SilentFlite(3))
+    table = tmp_path / "out" / "data" / "one" / "one.csv"
+    assert table.read_text("utf-8") == "Question,reference,audio_filename\nIs this spoken?,yes,one_0000.ogg\n"
+    assert [path.name for path in stale.parent.iterdir()] == ["one_0000.ogg"]
+    header = yaml.safe_load((tmp_path / "out" / "README.md").read_text("utf-8").split("---")[1])
+    assert header["language"] == ["en", "zh"]
+    assert header["configs"][0]["data_files"] == [{"split": "test", "path": "data/one/one.csv"}]
+
+
+def test_an_unknown_layout_is_refused(maker: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "small.toml"
+    source.write_text('layout = "zip"\n' + GOOD, encoding="utf-8")
+    with pytest.raises(maker.SampleDataError, match="unknown layout 'zip'; known: parquet, folders, csv"):
+        maker.load_sample_set(source)
+
+
+SAYING = """#!/usr/bin/env python3
+import sys, wave
+if "-lv" in sys.argv:
+    print("Voices available: slt rms")
+    sys.exit()
+arguments = sys.argv[1:]
+rate = 22050 if "-v" in arguments else 16000
+with wave.open(arguments[-1], "wb") as file:
+    file.setparams((1, 2, rate, 0, "NONE", ""))
+    file.writeframes(b"\\x00\\x10" * rate)
+"""
+
+
+def test_a_voice_names_its_synthesizer(maker: ModuleType, tmp_path: Path) -> None:
+    program = tmp_path / "say"
+    program.write_text(SAYING, encoding="utf-8")
+    program.chmod(0o755)
+    speaker = maker.Speaker(str(program), str(program))
+    for voice in ("slt", "espeak-ng:cmn"):
+        clip = speaker.speak("text", voice)
+        assert (clip.dtype, len(clip)) == (np.int16, 16_000)
+        assert clip[8000] == 4096
+    with pytest.raises(maker.SampleDataError, match="Flite has no voice 'cmn'; it has: slt, rms"):
+        speaker.speak("text", "cmn")
+    with pytest.raises(maker.SampleDataError, match="apt-get install espeak-ng"):
+        maker.Speaker(str(program), "no-such-espeak").speak("text", "espeak-ng:cmn")

@@ -82,10 +82,10 @@ def test_the_oracle_is_at_the_top_and_the_empty_model_at_the_bottom(tmp_path: Pa
 def test_the_overall_is_the_mean_of_four_printed_figures(tmp_path: Path) -> None:
     result = run(["oracle", "empty"], "ultraeval_audio", tmp_path)
     totals = {(total.model, total.figure.name): total.figure.value for total in result.totals if total.figure}
-    assert totals == {("oracle", "overall"): 97.5, ("oracle", "overall (text)"): 97.5}
+    assert totals == {("oracle", "Overall"): 97.5, ("oracle", "Overall (text)"): 97.5}
     assert {total.reason for total in result.totals if total.model == "empty"} == {
-        "no overall: alpacaeval missing",
-        "no overall (text): alpacaeval missing",
+        "no Overall: alpacaeval missing",
+        "no Overall (text): alpacaeval missing",
     }
 
 
