@@ -1,0 +1,1 @@
+"""How judges are asked, one module a benchmark: our own wording, and where the upstream prompt stands."""
