@@ -10,12 +10,16 @@ from typing import Any, Literal
 
 from fac_eval.errors import UnknownName, UsageError
 
+Given = str | Mapping[str, Any]
+"""A spec such as `openai:model=gpt-audio`, or a table with a `name` and its arguments."""
+SpeechMetric = Literal["utmos", "asr_wer", "rtf"]
+
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """What to run and how. Keys of a configuration file are the names of these fields."""
 
-    models: tuple[str | Mapping[str, Any], ...] = ()
+    models: tuple[Given, ...] = ()
     """Models as specs (`openai:model=gpt-audio`) or tables with a `name` and its arguments."""
     tasks: tuple[str, ...] = ()
     """Task names, groups, wildcards, or `file:PATH`."""
@@ -31,8 +35,20 @@ class RunConfig:
     """Generation settings that override the tasks' own."""
     set: Mapping[str, Any] = field(default_factory=dict)
     """Task options by dotted name, such as `voicebench.mode`."""
-    judge: str | None = None
+    judge: Given | None = None
     """The judge that open answers are put to."""
+    judge_mode: Literal["live", "batch"] = "live"
+    """Whether questions are asked one by one, or handed over in batches where the judge takes them."""
+    judge_refresh: bool = False
+    """Ask the judge again, whatever the store holds of its replies."""
+    transcriber: Given | None = None
+    """What writes down spoken answers, for tasks that need a transcript."""
+    quality: Given | None = None
+    """What measures how spoken answers sound, for tasks that need it."""
+    embedder: Given | None = None
+    """What turns texts into vectors, for tasks that go by likeness of meaning."""
+    speech_metrics: tuple[SpeechMetric, ...] = ()
+    """Figures that every task with spoken answers gets besides its own."""
     data: str | None = None
     """Where data sets lie: a folder in their upstream layout, or `sample` for the few items that come with fac-eval."""
     assets: str | None = None
@@ -87,7 +103,7 @@ def config_from(data: Mapping[str, Any], *, where: str) -> RunConfig:
     for key in given:
         if key not in fields:
             raise UnknownName("key", key, fields, where=where)
-    for key in ("models", "tasks"):
+    for key in ("models", "tasks", "speech_metrics"):
         if isinstance(given.get(key), str | Mapping):
             given[key] = [given[key]]
     try:

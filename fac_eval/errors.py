@@ -83,6 +83,10 @@ class UnreadableReply(Exception):
         self.reply = reply
 
 
+class BatchFailed(Exception):
+    """Raised by a judge for a batch that ended without replies: it expired, was cancelled, or was refused."""
+
+
 class ModelOutOfMemory(Exception):
     """Raised by a local model when a batch does not fit; the engine halves the batch and goes on."""
 

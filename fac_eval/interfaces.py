@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from fac_eval.vocabulary import Question, Request, Response, Sample, Verdict
+from fac_eval.vocabulary import Failure, Question, Request, Response, Sample, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +103,9 @@ class SampleModel(_Described):
     ) -> list[Response]:
         """Answer each sample of `task`, in order; `positions` are the samples' places in the data set."""
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Give back what it holds, once, at the end of the run's work."""
+
     @property
     def items_file(self) -> Path | None:
         """A file that may hold the items themselves beside the answers, for tasks that can read them there."""
@@ -121,7 +124,7 @@ class Judge(_Described):
 
     concurrency: int = 8
 
-    def check(self, rubric: Rubric) -> None:  # noqa: B027 - most judges take any question
+    def check(self, rubric: Rubric) -> None:
         """Raise `UsageError` or `AssetError` now if this judge cannot be asked by a rubric."""
 
     def identity(self, rubric: Rubric) -> Mapping[str, object]:
@@ -133,7 +136,27 @@ class Judge(_Described):
         """Decide one question."""
 
     async def aclose(self) -> None:
-        """Close what it holds."""
+        """Give back what it holds, once, at the end of the run's work."""
+
+
+@runtime_checkable
+class BatchJudge(Protocol):
+    """What a judge has besides when it can be handed many questions at once and asked for the replies later."""
+
+    max_questions: int = 10_000
+    """The most that one batch may hold."""
+    poll_seconds: float = 30.0
+    """How long to wait before asking again whether a batch is done."""
+
+    async def submit(self, questions: Sequence[tuple[str, Question]]) -> str:
+        """Hand over questions, each under a key of its own, and return the batch's id; nothing is waited for."""
+
+    async def collect(self, batch: str) -> Mapping[str, Verdict] | None:
+        """The verdicts by key, those with an error included; None while the batch is still being worked on.
+
+        Raise `fac_eval.errors.BatchFailed` for a batch that will never be done. It is asked again by a later
+        process, too, so it goes by the id alone.
+        """
 
 
 @runtime_checkable
@@ -146,18 +169,36 @@ class Spender(Protocol):
         """What the user should know about the cost once the work is over."""
 
 
-class Transcriber(_Described):
-    """Speech to text, in batches from one thread."""
+class Instrument(_Described):
+    """What works on answers in batches, on this machine and from one thread."""
 
     batch_size: int = 8
 
+    def load(self) -> None:
+        """Read weights; called once a run, before the first batch, only if there is work to do."""
+
+    def close(self) -> None:
+        """Give back devices and memory; called at the end of the run, if it was loaded."""
+
+
+class Transcriber(Instrument):
+    """Speech to text."""
+
     @abstractmethod
-    def transcribe(self, clips: Sequence[Audio]) -> list[str]:
-        """One transcript a clip."""
+    def transcribe(self, clips: Sequence[Audio], language: str | None = None) -> list[str]:
+        """One transcript a clip, of speech in `language` (`en`, `zh`), or in whatever is found there without one."""
 
 
-class Embedder(_Described):
-    """Texts to vectors of one length, in batches from one thread."""
+class QualityMeter(Instrument):
+    """Speech quality figures (e.g. a predicted MOS)."""
+
+    @abstractmethod
+    def measure(self, clips: Sequence[Audio]) -> list[Mapping[str, float]]:
+        """The named figures of each clip."""
+
+
+class Embedder(Instrument):
+    """Texts to vectors of one length."""
 
     batch_size: int = 32
 
@@ -166,11 +207,9 @@ class Embedder(_Described):
         """One row a text."""
 
 
-class QualityMeter(_Described):
-    """Speech quality figures (e.g. a predicted MOS), in batches from one thread."""
-
-    batch_size: int = 8
+class Synthesizer(Instrument):
+    """Text to speech."""
 
     @abstractmethod
-    def measure(self, clips: Sequence[Audio]) -> list[Mapping[str, float]]:
-        """The named figures of each clip."""
+    def speak(self, texts: Sequence[str]) -> list[Audio | Failure]:
+        """One clip a text, or why there is none."""

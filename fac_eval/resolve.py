@@ -8,8 +8,20 @@ from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
 from fac_eval import registry
+from fac_eval.config import Given
 from fac_eval.errors import PluginError, UnknownName, UsageError
-from fac_eval.interfaces import AnyModel, AsyncModel, Judge, Model, SampleModel
+from fac_eval.interfaces import (
+    AnyModel,
+    AsyncModel,
+    Embedder,
+    Judge,
+    Model,
+    QualityMeter,
+    SampleModel,
+    Synthesizer,
+    Transcriber,
+)
+from fac_eval.rubric import Rubric
 from fac_eval.specs import Spec, build, convert, parse_spec
 from fac_eval.task import Benchmark, Group, Task
 
@@ -147,31 +159,93 @@ def _build_task(cls: type[Task], spec: Spec, options: Mapping[str, Any], used: s
     return cls(build(cls.Options, Spec(spec.name, spec.positional, given), kind="task"))
 
 
-def resolve_model(given: str | Mapping[str, Any] | AnyModel) -> AnyModel:
+def resolve_model(given: Given | AnyModel) -> AnyModel:
     """A model from a spec, a table with `name` and arguments, or the object itself."""
-    if isinstance(given, Model | AsyncModel | SampleModel):
-        return given
-    spec = _spec(given, "model")
-    cls = registry.load("model", spec.name)
-    if not (isinstance(cls, type) and issubclass(cls, Model | AsyncModel | SampleModel)):
-        raise PluginError(f"the model {spec.name!r} must be a Model, AsyncModel or SampleModel subclass")
-    model: AnyModel = build(cls, spec, kind="model")
+    model: AnyModel = _part("model", given, (Model, AsyncModel, SampleModel))
     return model
 
 
-def resolve_judge(given: str | Mapping[str, Any] | Judge) -> Judge:
+def resolve_judge(given: Given | Judge) -> Judge:
     """A judge from a spec, a table, or the object itself."""
-    if isinstance(given, Judge):
-        return given
-    spec = _spec(given, "judge")
-    cls = registry.load("judge", spec.name)
-    if not (isinstance(cls, type) and issubclass(cls, Judge)):
-        raise PluginError(f"the judge {spec.name!r} must be a Judge subclass")
-    judge: Judge = build(cls, spec, kind="judge")
+    judge: Judge = _part("judge", given, (Judge,))
     return judge
 
 
-def _spec(given: str | Mapping[str, Any], kind: str) -> Spec:
+def resolve_transcriber(given: Given | Transcriber) -> Transcriber:
+    """A transcriber from a spec, a table, or the object itself."""
+    transcriber: Transcriber = _part("transcriber", given, (Transcriber,))
+    return transcriber
+
+
+def resolve_meter(given: Given | QualityMeter) -> QualityMeter:
+    """A quality meter from a spec, a table, or the object itself."""
+    meter: QualityMeter = _part("meter", given, (QualityMeter,))
+    return meter
+
+
+def resolve_embedder(given: Given | Embedder) -> Embedder:
+    """An embedder from a spec, a table, or the object itself."""
+    embedder: Embedder = _part("embedder", given, (Embedder,))
+    return embedder
+
+
+def resolve_synthesizer(given: Given | Synthesizer) -> Synthesizer:
+    """A synthesizer from a spec, a table, or the object itself."""
+    synthesizer: Synthesizer = _part("synthesizer", given, (Synthesizer,))
+    return synthesizer
+
+
+def _part(kind: registry.Kind, given: Any, bases: tuple[type, ...]) -> Any:
+    if isinstance(given, bases):
+        return given
+    spec = _spec(given, kind)
+    cls = registry.load(kind, spec.name)
+    if not (isinstance(cls, type) and issubclass(cls, bases)):
+        names = ", ".join(base.__name__ for base in bases)
+        raise PluginError(f"the {kind} {spec.name!r} must be a subclass of {names}")
+    return build(cls, spec, kind=kind)
+
+
+def rubrics_of(plugin: str) -> tuple[Rubric, ...]:
+    """The rubrics that one entry point of the `fac_eval.rubrics` group brings."""
+    found = registry.load("rubric", plugin)
+    if not (isinstance(found, tuple) and all(isinstance(rubric, Rubric) for rubric in found)):
+        raise PluginError(
+            f"the rubrics {plugin!r} of package {registry.package_of('rubric', plugin)} are a "
+            f"{type(found).__name__}; they must be a tuple of Rubric"
+        )
+    return found
+
+
+def find_rubric(name: str, *, where: str = "") -> Rubric:
+    """The rubric of a name such as `voicebench/open`; `where` says in an error who asks for it."""
+    plugin = name.split("/", maxsplit=1)[0]
+    if plugin in registry.names("rubric"):
+        known = {rubric.name: rubric for rubric in rubrics_of(plugin)}
+        if name in known:
+            return known[name]
+        raise UnknownName("rubric", name, known, where=where)
+    # What the other packages' rubrics are called need not be known to say that none of them brings this one.
+    raise UnknownName("rubric", name, registry.names("rubric"), where=where)
+
+
+def all_rubrics() -> dict[str, Rubric]:
+    """Every rubric that can be loaded, by name."""
+    found = {}
+    for plugin in registry.names("rubric"):
+        try:
+            found.update({rubric.name: rubric for rubric in rubrics_of(plugin)})
+        except PluginError:
+            continue  # `fac-eval ls rubrics` shows what is wrong with it
+    return found
+
+
+def task_rubrics(task: Task) -> list[Rubric]:
+    """The rubrics that a task's questions go by."""
+    return [find_rubric(name, where=f"task {task.name}") for name in task.rubrics]
+
+
+def _spec(given: Given, kind: str) -> Spec:
     if isinstance(given, str):
         return parse_spec(given)
     table = dict(given)

@@ -15,7 +15,7 @@ def finished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("finished") / "store"
     fac_eval.run(
         ["oracle", "empty"],
-        ["voicebench/mmsu", "voicebench/bbh"],
+        ["voicebench/mmsu:mode=official", "voicebench/bbh"],
         data="sample",
         store=str(store),
         progress=False,

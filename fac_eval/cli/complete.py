@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from fac_eval.errors import FacEvalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import click
 
     from fac_eval.registry import Kind
+
+    Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -19,9 +21,13 @@ def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _after_commas(_registered("model"), incomplete)
 
 
-def complete_judges(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Names of judges."""
-    return _starting(_registered("judge"), incomplete)
+def completer(kind: Kind) -> Completer:
+    """Completes the names of one kind of plugin."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        return _starting(_registered(kind), incomplete)
+
+    return complete
 
 
 def complete_tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -36,7 +42,11 @@ def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def complete_anything(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """What `fac-eval show` can show."""
-    return _starting([*_tasks(), *_registered("model"), *_registered("judge"), *_runs(ctx)], incomplete)
+    from fac_eval.cli.kinds import PARTS
+
+    parts = (name for kind in PARTS for name in _registered(kind))
+    names = dict.fromkeys([*_tasks(), *parts, *_rubrics(), *_runs(ctx)])
+    return _starting(names, incomplete)
 
 
 def _registered(kind: Kind) -> list[str]:
@@ -49,6 +59,12 @@ def _tasks() -> list[str]:
     from fac_eval.resolve import all_tasks
 
     return sorted({*_registered("task"), *all_tasks()})
+
+
+def _rubrics() -> list[str]:
+    from fac_eval.resolve import all_rubrics
+
+    return sorted(all_rubrics())
 
 
 def _runs(ctx: click.Context) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is known about tasks, models and judges, as plain data for `ls` and `show`."""
+"""What is known about tasks, models, judges and rubrics, as plain data for `ls` and `show`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 from fac_eval import registry
 from fac_eval.errors import FacEvalError
 from fac_eval.interfaces import AsyncModel, Model, SampleModel
-from fac_eval.resolve import short_name
+from fac_eval.resolve import short_name, task_rubrics
 from fac_eval.task import Task
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
     from fac_eval.data.hub import DataFinder, HubDataset
     from fac_eval.registry import Kind
+    from fac_eval.rubric import Rubric
     from fac_eval.task import Benchmark, Group
 
 Facts = dict[str, Any]
@@ -123,11 +124,12 @@ def task_facts(cls: type[Task], task: Task | None, package: str, finder: DataFin
         "variant": task.variant,
         "needs": sorted(task.needs),
         "judge_calls": task.judge_calls,
+        "rubrics": list(task.rubrics),
         "output": task.output,
         "settings": plain(task.settings),
         "metrics": _metrics(task),
         "datasets": [_dataset_facts(dataset, finder) for dataset in task.datasets()],
-        "assets": [_asset_facts(asset) for asset in task.assets()],
+        "assets": [_asset_facts(asset) for asset in assets_of(task)],
         "protocol": protocol,
         "protocol_id": _protocol_id(protocol),
     }
@@ -183,6 +185,31 @@ def _dataset_facts(dataset: HubDataset, finder: DataFinder) -> Facts:
     return facts
 
 
+def assets_of(task: Task) -> list[Asset]:
+    """The pinned files of a task and of the rubrics that its questions go by."""
+    upstream = [rubric.upstream for rubric in task_rubrics(task)]
+    return list(dict.fromkeys([*task.assets(), *(one.asset for one in upstream if one is not None)]))
+
+
+def rubric_facts(rubric: Rubric, package: str) -> Facts:
+    """Everything about how a judge is asked."""
+    from fac_eval.codec import plain
+
+    return {
+        "kind": "rubric",
+        "name": rubric.name,
+        "package": package,
+        "model": rubric.model,
+        "hears": rubric.hears,
+        "settings": plain(rubric.settings),
+        "attempts": rubric.attempts,
+        "decisions": dict(rubric.decisions),
+        "system": rubric.system,
+        "own": rubric.own,
+        "upstream": None if rubric.upstream is None else _asset_facts(rubric.upstream.asset),
+    }
+
+
 def _asset_facts(asset: Asset) -> Facts:
     from fac_eval.data.assets import asset_path
 
@@ -234,11 +261,11 @@ def field_docs(cls: type) -> Mapping[str, str]:
     return docs
 
 
-# Models and judges
+# Models, judges and instruments
 
 
 def part_facts(kind: Kind, name: str, cls: type, make: Callable[[], Any] | None) -> Facts:
-    """Everything about a model or judge; `make` constructs it, where its arguments are known."""
+    """Everything about a model, judge or instrument; `make` constructs it, where its arguments are known."""
     doc = inspect.cleandoc(cls.__doc__ or "")
     facts: Facts = {
         "kind": kind,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fac_eval.cli.kinds import PARTS
 from fac_eval.cli.output import echo_json
 
 if TYPE_CHECKING:
@@ -13,21 +14,24 @@ if TYPE_CHECKING:
 
     from fac_eval.registry import Kind
 
-KINDS = ("tasks", "models", "judges", "reports")
+KINDS = ("tasks", *PARTS.values(), "rubrics", "reports")
 
 
-@click.command(short_help="List tasks, models, judges or reports.")
+@click.command(short_help="List tasks, models, judges and what else is installed.")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def command(kind: str | None, as_json: bool) -> None:
-    """List what is installed: tasks with their benchmarks and groups, models, judges or reports; all without KIND.
+    """List what is installed: tasks with their benchmarks and groups, models, judges, ...; all without KIND.
 
     A plugin that cannot be loaded is named at the end with the reason. `fac-eval show NAME` tells more.
     """
     broken: list[dict[str, str]] = []
     found: dict[str, Any] = {}
     for one in KINDS if kind is None else (kind,):
-        found |= _tasks(broken) if one == "tasks" else {one: _parts(one, broken)}
+        if one == "tasks":
+            found |= _tasks(broken)
+        else:
+            found[one] = _rubrics(broken) if one == "rubrics" else _parts(one, broken)
     found["broken"] = broken
     if as_json:
         echo_json(found)
@@ -77,7 +81,7 @@ def _parts(plural: str, broken: list[dict[str, str]]) -> list[dict[str, str]]:
     from fac_eval import registry
     from fac_eval.cli.describe import summary, where_it_runs
 
-    kinds: dict[str, Kind] = {"models": "model", "judges": "judge", "reports": "report"}
+    kinds: dict[str, Kind] = {name: kind for kind, name in PARTS.items()} | {"reports": "report"}
     kind = kinds[plural]
     return [
         {
@@ -88,6 +92,22 @@ def _parts(plural: str, broken: list[dict[str, str]]) -> list[dict[str, str]]:
         }
         for name, plugin in _loaded(kind, broken)
     ]
+
+
+def _rubrics(broken: list[dict[str, str]]) -> list[dict[str, Any]]:
+    from fac_eval import registry
+    from fac_eval.cli.describe import rubric_facts
+    from fac_eval.errors import PluginError
+    from fac_eval.resolve import rubrics_of
+
+    found = []
+    for plugin in registry.names("rubric"):
+        package = registry.package_of("rubric", plugin)
+        try:
+            found += [rubric_facts(rubric, package) for rubric in rubrics_of(plugin)]
+        except PluginError as error:
+            broken.append({"kind": "rubric", "name": plugin, "package": package, "reason": error.message})
+    return found
 
 
 def _loaded(kind: Kind, broken: list[dict[str, str]]) -> Iterator[tuple[str, Any]]:
@@ -107,7 +127,10 @@ def _sections(found: dict[str, Any], *, headed: bool) -> Iterator[str]:
     if "tasks" in found:
         yield text_table(("task", "title", "needs", "sample data", "package"), _task_rows(found))
     for plural in KINDS[1:]:
-        if plural in found:
+        if plural == "rubrics" and found.get(plural):
+            header = ("rubric", "judge of the protocol", "hears", "upstream prompt", "package")
+            yield text_table(header, [_rubric_row(rubric) for rubric in found[plural]])
+        elif plural in found:
             rows = [
                 (part["name"], part["summary"], part["runs"], _foreign(part["package"]))
                 for part in found[plural]
@@ -138,6 +161,18 @@ def _task_row(task: dict[str, Any], indent: str) -> Sequence[str]:
     sample = {True: "yes", False: "no", None: ""}[task["sample_data"]]
     package = "" if indent else _foreign(task["package"])
     return (indent + task["name"], task["title"], ", ".join(task["needs"]), sample, package)
+
+
+def _rubric_row(rubric: dict[str, Any]) -> Sequence[str]:
+    upstream = rubric["upstream"]
+    there = "none" if upstream is None else "here" if upstream["path"] else "not here"
+    return (
+        rubric["name"],
+        rubric["model"],
+        "yes" if rubric["hears"] else "",
+        there,
+        _foreign(rubric["package"]),
+    )
 
 
 def _foreign(package: str) -> str:

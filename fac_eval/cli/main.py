@@ -12,8 +12,8 @@ from fac_eval.errors import FacEvalError, PluginError, suggestion
 
 COMMANDS = {
     "run": "Evaluate models on tasks.",
-    "ls": "List tasks, models, judges or reports.",
-    "show": "Show a task, model, judge or run in full.",
+    "ls": "List tasks, models, judges and what else is installed.",
+    "show": "Show a task, model, judge, rubric or run in full.",
     "runs": "List the runs in the store.",
     "rescore": "Score stored answers again under other options.",
     "export": "Write a run's samples to a file.",

@@ -33,9 +33,12 @@ Facts = dict[str, Any]
 def command(tasks: tuple[str, ...], to: str | None, as_json: bool) -> int:
     """Fetch the data sets and protocol files of TASKS (names, groups or wildcards), and check them.
 
+    Protocol files are what tasks themselves read, and the official prompts that judges are asked with.
+
     What is there already is checked and kept. Every data set is then read through and compared with what its benchmark
     published. The exit code is 2 where something is missing or unusable.
     """
+    from fac_eval.cli.describe import assets_of
     from fac_eval.data.hub import DataFinder, HubDataset
     from fac_eval.data.prepare import Need, prepare
     from fac_eval.resolve import resolve_tasks
@@ -44,7 +47,7 @@ def command(tasks: tuple[str, ...], to: str | None, as_json: bool) -> int:
     folder = None if to is None else Path(to).expanduser()
     needs: list[Need] = []
     for task in resolved:
-        needs += [*task.datasets(), *task.assets()]
+        needs += [*task.datasets(), *assets_of(task)]
     outcomes = prepare(needs, folder, progress=sys.stderr.isatty())
     # Only what is here counts now. A folder that nothing could be put into is not there to look in.
     finder = DataFinder(folder if folder is not None and folder.is_dir() else None, offline=True)

@@ -28,13 +28,9 @@ def command(run: str, options: tuple[str, ...], store: str | None, as_json: bool
     """
     from fac_eval.engine.rescore import rescore_run
     from fac_eval.specs import parse_pairs
-    from fac_eval.store import Store
 
     given = {name: value for text in options for name, value in parse_pairs(text).items()}
-    folder = store_folder(store)
-    # Says so where there is no store, instead of beginning one.
-    Store.reader(folder).close()
-    result = rescore_run(run, options=given, folder=folder)
+    result = rescore_run(run, options=given, folder=store_folder(store))
     if as_json:
         echo_json(result.to_dict())
     else:

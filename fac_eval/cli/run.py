@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fac_eval.cli.complete import complete_judges, complete_models, complete_tasks
+from fac_eval.cli.complete import complete_models, complete_tasks, completer
 from fac_eval.cli.main import EXIT_INTERRUPTED
 from fac_eval.cli.output import echo_json, store_folder, store_option
 
@@ -68,8 +68,39 @@ from fac_eval.cli.output import echo_json, store_folder, store_option
 @click.option(
     "--judge",
     metavar="JUDGE",
-    shell_complete=complete_judges,
-    help="The judge that open answers are put to.",
+    shell_complete=completer("judge"),
+    help="The judge that open answers are put to: `openai:model=gpt-4o-mini`.",
+)
+@click.option(
+    "--judge-mode",
+    type=click.Choice(["live", "batch"]),
+    help="Ask the judge question by question, or in batches at half the price.  [default: live]",
+)
+@click.option(
+    "--judge-refresh", is_flag=True, help="Ask the judge again, whatever the store holds of its replies."
+)
+@click.option(
+    "--transcriber",
+    metavar="TRANSCRIBER",
+    shell_complete=completer("transcriber"),
+    help="What writes down spoken answers: `whisper`.",
+)
+@click.option(
+    "--quality",
+    metavar="METER",
+    shell_complete=completer("meter"),
+    help="What measures how spoken answers sound: `utmos`.",
+)
+@click.option(
+    "--embedder",
+    metavar="EMBEDDER",
+    shell_complete=completer("embedder"),
+    help="What answers are compared by in meaning: `nv-embed`.",
+)
+@click.option(
+    "--speech-metrics",
+    metavar="METRICS",
+    help="Figures for every task with spoken answers besides its own: `utmos,asr_wer,rtf`.",
 )
 @click.option(
     "--data",
@@ -94,7 +125,8 @@ def command(config_path: str | None, as_json: bool, dry_run: bool, **flags: Any)
 
     What is already in the store is not done again: the same command after a crash or ctrl-C goes on where it stopped.
     """
-    from fac_eval.engine.api import execute, prepare_plan
+    from fac_eval.engine.api import prepare_plan
+    from fac_eval.engine.execution import execute
     from fac_eval.engine.progress import default_progress
 
     config = _config(config_path, flags)
@@ -131,12 +163,19 @@ def _config(path: str | None, flags: Mapping[str, Any]) -> Any:
 
     base = RunConfig() if path is None else read_config(path)
     data = {field.name: getattr(base, field.name) for field in dataclasses.fields(RunConfig)}
-    given = {name: value for name, value in flags.items() if value not in (None, ()) and name in data}
+    # A switch that is off leaves the word to the file; so does an option that was not given. A 0 is neither.
+    given = {
+        name: value
+        for name, value in flags.items()
+        if name in data and value is not None and value is not False and value != ()
+    }
     if "store" not in given and base.store == RunConfig().store:
         given["store"] = store_folder(None)
     for name in ("models", "tasks"):
         if name in given:
             given[name] = [spec for text in given[name] for spec in _split_specs(text)]
+    if "speech_metrics" in given:
+        given["speech_metrics"] = _split_specs(given["speech_metrics"])
     if "limit" in given and given["limit"] >= 1:
         given["limit"] = _whole(given["limit"])
     if given.get("batch_size", "auto") != "auto":

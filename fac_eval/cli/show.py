@@ -1,23 +1,26 @@
-"""`fac-eval show`: one task, benchmark, group, model, judge or run in full."""
+"""`fac-eval show`: one task, benchmark, group, model, judge, rubric or run in full."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from fac_eval.cli.complete import complete_anything
+from fac_eval.cli.kinds import PARTS
 from fac_eval.cli.output import echo_json, store_folder, store_option
 
 if TYPE_CHECKING:
+    from fac_eval.registry import Kind
     from fac_eval.specs import Spec
 
-KINDS = ("task", "model", "judge", "run")
+KINDS = ("task", *PARTS, "rubric", "run")
 _RUN_ID = re.compile(r"[0-9a-f]{2,}\Z")
 
 
-@click.command(short_help="Show a task, model, judge or run in full.")
+@click.command(short_help="Show a task, model, judge, rubric or run in full.")
 @click.argument("name", shell_complete=complete_anything)
 @click.option(
     "--kind",
@@ -32,7 +35,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{2,}\Z")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(name: str, kind: str | None, data: str | None, store: str | None, as_json: bool) -> None:
-    """Show everything about NAME: a task, benchmark, group, model, judge, run id or `latest`.
+    """Show everything about NAME: a task, benchmark, group, model, judge, rubric, run id or `latest`.
 
     A spec shows what it stands for: `fac-eval show voicebench/ifeval:mode=official` has the protocol under that
     option, `fac-eval show openai:model=gpt-audio` what that model can do. No model is asked, nothing is fetched.
@@ -50,7 +53,7 @@ def command(name: str, kind: str | None, data: str | None, store: str | None, as
     if found[0] == "run":
         _show_run(name, folder, as_json)
         return
-    facts = _task(name, spec, data) if found[0] == "task" else _part(name, spec, found[0])
+    facts = _facts(name, spec, found[0], data)
     if as_json:
         echo_json(facts)
         return
@@ -61,15 +64,30 @@ def command(name: str, kind: str | None, data: str | None, store: str | None, as
 
 def _kinds(spec: Spec, folder: str) -> list[str]:
     from fac_eval import registry
+    from fac_eval.resolve import all_tasks
 
     found = []
-    if spec.name.split("/", maxsplit=1)[0] in registry.names("task"):
+    head = spec.name.split("/", maxsplit=1)[0]
+    is_rubric = _is_rubric(spec.name)
+    # Tasks and rubrics of a benchmark begin alike: what is a rubric need not be a task with a slip of the pen.
+    if head in registry.names("task") and (not is_rubric or spec.name in all_tasks()):
         found.append("task")
-    found += [kind for kind in ("model", "judge") if spec.name in registry.names(kind)]
+    found += [kind for kind in PARTS if spec.name in registry.names(kind)]
+    found += ["rubric"] if is_rubric else []
     bare = spec.positional is None and not spec.arguments
     if bare and (spec.name == "latest" or (_RUN_ID.match(spec.name) and _runs(spec.name, folder))):
         found.append("run")
     return found
+
+
+def _is_rubric(name: str) -> bool:
+    from fac_eval.errors import PluginError, UnknownName
+    from fac_eval.resolve import find_rubric
+
+    try:
+        return find_rubric(name).name == name
+    except (PluginError, UnknownName):
+        return False
 
 
 def _runs(beginning: str, folder: str) -> list[str]:
@@ -86,10 +104,11 @@ def _runs(beginning: str, folder: str) -> list[str]:
 def _unknown(spec: Spec, folder: str) -> Exception:
     from fac_eval import registry
     from fac_eval.errors import UnknownName
-    from fac_eval.resolve import all_tasks
+    from fac_eval.resolve import all_rubrics, all_tasks
 
-    known = {*registry.names("task"), *registry.names("model"), *registry.names("judge"), *all_tasks()}
-    return UnknownName("task, model, judge or run", spec.name, known | set(_runs("", folder)))
+    known = {*registry.names("task"), *all_tasks(), *all_rubrics()}
+    known.update(name for kind in PARTS for name in registry.names(kind))
+    return UnknownName("task, model, judge, rubric or run", spec.name, known | set(_runs("", folder)))
 
 
 def _show_run(name: str, folder: str, as_json: bool) -> None:
@@ -98,12 +117,25 @@ def _show_run(name: str, folder: str, as_json: bool) -> None:
 
     with Store.reader(folder) as store:
         result = RunResult.load(store, name)
+    efficiency = result.efficiency()
     if as_json:
-        echo_json(result.to_dict())
+        echo_json({**result.to_dict(), "efficiency": efficiency})
         return
     from fac_eval.cli.show_text import run_text
 
-    click.echo(run_text(result))
+    click.echo(run_text(result, efficiency))
+
+
+def _facts(name: str, spec: Spec, kind: str, data: str | None) -> dict[str, Any]:
+    if kind == "task":
+        return _task(name, spec, data)
+    if kind == "rubric":
+        from fac_eval import registry
+        from fac_eval.cli.describe import rubric_facts
+        from fac_eval.resolve import find_rubric
+
+        return rubric_facts(find_rubric(name), registry.package_of("rubric", name.partition("/")[0]))
+    return _part(name, spec, cast("Kind", kind))
 
 
 def _task(name: str, spec: Spec, data: str | None) -> dict[str, Any]:
@@ -135,19 +167,14 @@ def _task(name: str, spec: Spec, data: str | None) -> dict[str, Any]:
     return task_facts(type(task), task, package, finder)
 
 
-def _part(name: str, spec: Spec, kind: str) -> dict[str, Any]:
+def _part(name: str, spec: Spec, kind: Kind) -> dict[str, Any]:
     from fac_eval import registry
     from fac_eval.cli.describe import part_facts
+    from fac_eval.cli.kinds import make
     from fac_eval.errors import PluginError
-    from fac_eval.resolve import resolve_judge, resolve_model
 
-    model = kind == "model"
-    cls = registry.load("model" if model else "judge", spec.name)
+    cls = registry.load(kind, spec.name)
     if not isinstance(cls, type):
         raise PluginError(f"the {kind} {spec.name!r} is a {type(cls).__name__}; it must be a class")
     given = spec.positional is not None or bool(spec.arguments)
-
-    def make() -> Any:
-        return resolve_model(name) if model else resolve_judge(name)
-
-    return part_facts("model" if model else "judge", spec.name, cls, make if given else None)
+    return part_facts(kind, spec.name, cls, partial(make, kind, name) if given else None)

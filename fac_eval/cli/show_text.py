@@ -10,7 +10,7 @@ from fac_eval.cli.output import field_lines, local_time
 from fac_eval.engine.table import result_text, text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fac_eval.engine.result import RunResult
 
@@ -18,18 +18,23 @@ Facts = dict[str, Any]
 
 _WIDTH = 100
 _IN_THE_TABLE = {"fac_eval", "git", "host", "command"}
-_NEEDS = {"transcript": "a transcript of the spoken answer", "quality": "speech quality", "judge": "a judge"}
+_NEEDS = {
+    "transcript": "a transcript of the spoken answer",
+    "quality": "speech quality",
+    "similarity": "likeness of texts",
+    "judge": "a judge",
+}
 
 
 def facts_text(facts: Facts) -> str:
     """Facts of any kind (see `fac_eval.cli.describe`) as paragraphs and tables."""
-    sections = {
+    special = {
         "task": _task_sections,
         "benchmark": _members_sections,
         "group": _members_sections,
-        "model": _part_sections,
-        "judge": _part_sections,
-    }[facts["kind"]]
+        "rubric": _rubric_sections,
+    }
+    sections = special.get(facts["kind"], _part_sections)
     return "\n\n".join(section for section in sections(facts) if section)
 
 
@@ -46,6 +51,7 @@ def _task_sections(facts: Facts) -> Iterator[str]:
             ("variant", facts["variant"]),
             ("needs", ", ".join(_NEEDS[need] for need in facts["needs"]) or "nothing but the answer"),
             ("judge calls", f"{facts['judge_calls']} a sample" if facts["judge_calls"] else ""),
+            ("rubrics", ", ".join(facts["rubrics"])),
             ("answer", "text and speech" if facts["output"] == "speech" else "text"),
             ("settings", ", ".join(f"{key}={value}" for key, value in facts["settings"].items())),
             ("metrics", ", ".join(_metric(metric) for metric in facts["metrics"])),
@@ -166,8 +172,27 @@ def _part_sections(facts: Facts) -> Iterator[str]:
         yield f"What it can take and give depends on its arguments: fac-eval show {facts['name']}:{required}"
 
 
-def run_text(result: RunResult) -> str:
-    """A run: its result, what was asked for, each session, and what the last one ran on."""
+def _rubric_sections(facts: Facts) -> Iterator[str]:
+    yield _heading({**facts, "title": "how a judge is asked"})
+    yield field_lines(
+        [
+            ("package", facts["package"]),
+            ("judge of the protocol", facts["model"]),
+            ("settings", ", ".join(f"{key}={value}" for key, value in facts["settings"].items())),
+            ("hears", "yes" if facts["hears"] else ""),
+            ("attempts", str(facts["attempts"]) if facts["attempts"] > 1 else ""),
+            ("right, wrong", ", ".join(facts["decisions"].values())),
+        ]
+    )
+    if facts["upstream"] is not None:
+        yield _asset(facts["upstream"])
+    if facts["system"]:
+        yield f"system prompt\n{_indented(facts['system'])}"
+    yield f"own wording\n{_indented(facts['own'])}"
+
+
+def run_text(result: RunResult, efficiency: Sequence[Facts]) -> str:
+    """A run: its result, how quickly answers came, what was asked for, each session, and what the last one ran on."""
     sessions = [
         (
             local_time(session.started),
@@ -183,6 +208,7 @@ def run_text(result: RunResult) -> str:
     header = ("session", "took", "outcome", "fac-eval", "git", "host", "command")
     sections = [
         result_text(result),
+        *_efficiency(efficiency),
         "configuration\n" + _indented(field_lines((key, _value(v)) for key, v in result.run.config.items())),
         text_table(header, sessions, (1,)),
     ]
@@ -196,6 +222,31 @@ def run_text(result: RunResult) -> str:
         pairs = [(key, str(value)) for key, value in environment.items() if key not in _IN_THE_TABLE]
         sections.append("environment of the last session\n" + _indented(field_lines(pairs)))
     return "\n\n".join(sections)
+
+
+def _efficiency(rows: Sequence[Facts]) -> list[str]:
+    """A table of what was recorded; nothing where nothing was."""
+    header = ("model", "task", "measure", "unit", "n", "pooled", "mean", "p50", "p90", "p99", "max", "batch")
+    table = [
+        (
+            row["model"],
+            row["task"],
+            row["measure"],
+            row["unit"],
+            f"{row['n']:,}",
+            *(_figure(row[name]) for name in header[5:11]),
+            str(row["batch"]),
+        )
+        for row in rows
+        if row["n"]
+    ]
+    return ["efficiency\n" + _indented(text_table(header, table, range(4, 12)))] if table else []
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _duration(seconds: float) -> str:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from fac_eval.audio import Audio
 from fac_eval.engine.items import Cell
+from fac_eval.engine.judge_estimate import JudgeEstimate
 from fac_eval.engine.source import Source
 from fac_eval.engine.table import text_table
 from fac_eval.interfaces import AsyncModel
 from fac_eval.remote.estimate import Estimator, Size
 from fac_eval.remote.prices import Price
 from fac_eval.store import Store
-from fac_eval.store.store import FILE_NAME
+from fac_eval.store.database import FILE_NAME
 from fac_eval.vocabulary import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fac_eval.engine.plan import Plan, PlannedModel, PlannedTask
     from fac_eval.engine.progress import Progress
@@ -48,7 +49,9 @@ class Estimate:
     known: int
     """Answers that the store already holds."""
     judge_calls: int
-    """Calls to the judge, if it has answered none of them before."""
+    """Calls to the judge that the store cannot answer."""
+    judge_cost: float | None
+    """US dollars that these cost, about; None where the judge's price is not known."""
     cost: float | None
     """US dollars that what is left to ask costs at most; None where no price is known."""
 
@@ -92,6 +95,7 @@ def _estimate(
     source = Source(plan, model.model, [cell], store, lambda: False)
     price = _price(model.model)
     estimator = Estimator(price)
+    judging = JudgeEstimate(plan, planned, store)
     items = skipped = unreadable = known = 0
     seconds = cost = 0.0
     for chunk in source.chunks():
@@ -105,19 +109,21 @@ def _estimate(
                 size = _size(item.request)
                 seconds += size.audio_seconds
                 cost += estimator.cost_bound(size)
+        judging.add(chunk, stored)
         progress.advance(_STAGE, len(chunk))
     answers = items - skipped - unreadable
     free = not isinstance(model.model, AsyncModel) or answers == known
     return Estimate(
         model=model.label,
         task=planned.task.name,
-        variant=planned.task.variant,
+        variant=planned.variant,
         items=items,
         skipped=skipped,
         unreadable=unreadable,
         audio_seconds=seconds,
         known=known,
-        judge_calls=planned.task.judge_calls * answers if "judge" in planned.task.needs else 0,
+        judge_calls=judging.calls,
+        judge_cost=judging.cost,
         cost=0.0 if free else None if price is None else cost,
     )
 
@@ -153,6 +159,7 @@ def estimate_text(plan: Plan, found: list[Estimate]) -> str:
         "audio",
         "judge calls",
         "cost at most",
+        "judge, about",
     )
     rows = [
         (
@@ -167,15 +174,16 @@ def estimate_text(plan: Plan, found: list[Estimate]) -> str:
             _clock(one.audio_seconds),
             f"{one.judge_calls:,}" if one.judge_calls else "",
             _dollars(one.cost),
+            _dollars(one.judge_cost) if one.judge_calls else "",
         )
         for one in found
     ]
     lines = [text_table(header, rows, range(3, len(header))), "", _total(found)]
     if any(one.unreadable for one in found):
         lines.append("unreadable samples would fail as bad_input")
-    if any(one.judge_calls for one in found):
+    if any(one.judge_calls and one.judge_cost != 0 for one in found):
         lines.append(
-            "judge calls that the store already holds are not made again; their cost is not in the sum"
+            "what a judge call costs depends on answers that are not there yet: it is taken to be long"
         )
     begun = (Path(plan.config.store) / FILE_NAME).exists()
     lines.append(f"run {plan.run_id}, store {plan.config.store}{'' if begun else ' (not made yet)'}")
@@ -184,12 +192,19 @@ def estimate_text(plan: Plan, found: list[Estimate]) -> str:
 
 
 def _total(found: list[Estimate]) -> str:
-    costs = [one.cost for one in found]
-    cost = None if None in costs else sum(one or 0.0 for one in costs)
     seconds = sum(one.audio_seconds for one in found)
     to_ask = sum(one.to_ask for one in found)
     known = sum(one.known for one in found)
-    return f"in all: {to_ask:,} to ask ({known:,} known), {_clock(seconds)} of audio, cost at most {_dollars(cost)}"
+    cost = f"cost at most {_dollars(_sum(one.cost for one in found))}"
+    if any(one.judge_calls for one in found):
+        cost += f", the judge about {_dollars(_sum(one.judge_cost for one in found))}"
+    return f"in all: {to_ask:,} to ask ({known:,} known), {_clock(seconds)} of audio, {cost}"
+
+
+def _sum(costs: Iterable[float | None]) -> float | None:
+    """The total; None where a part of it is not known."""
+    listed = list(costs)
+    return None if None in listed else sum(cost or 0.0 for cost in listed)
 
 
 def _clock(seconds: float) -> str:

@@ -75,9 +75,9 @@ class Generator:
             for same in (item, *self._followers.pop(item.key)):
                 same.answer(response)
                 done.append(same)
-        if work:
-            await self._writer.work("generate", work)
         cost = sum(response.usage.cost or 0.0 for response in responses)
+        if work or cost:
+            await self._writer.work("generate", work, cost)
         failed = sum(not item.open for item in done)
         self._progress.advance("generate", len(done), failed=failed, cost=cost)
         await belt.put(done)

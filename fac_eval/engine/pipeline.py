@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from fac_eval.engine.evidence import EvidenceStage, JudgeStage, QualityStage, TranscribeStage
+from fac_eval.engine.evidence import EvidenceStage
 from fac_eval.engine.flow import Belt, Chunk
 from fac_eval.engine.generate import LocalGenerator, RemoteGenerator
+from fac_eval.engine.instruments import Loaded, QualityStage, SimilarityStage, TranscribeStage
 from fac_eval.engine.items import Cell
+from fac_eval.engine.judging import JudgeStage
+from fac_eval.engine.judging_batches import BatchJudgeStage
 from fac_eval.engine.plan import Plan, PlannedModel
 from fac_eval.engine.progress import Progress
 from fac_eval.engine.scoring import ScoreStage
 from fac_eval.engine.source import Source
 from fac_eval.engine.stop import Stop
 from fac_eval.errors import FacEvalError
-from fac_eval.interfaces import AsyncModel
+from fac_eval.interfaces import AsyncModel, SampleModel
 from fac_eval.store import Store, Writer
 
 
@@ -31,6 +34,7 @@ class Pipeline:
         model: PlannedModel,
         cells: Sequence[Cell],
         store: Store,
+        loaded: Loaded,
         progress: Progress,
         stop: Stop,
     ) -> None:
@@ -38,6 +42,7 @@ class Pipeline:
         self._model = model
         self._cells = [cell for cell in cells if not cell.settled]
         self._store = store
+        self._loaded = loaded
         self._progress = progress
         self._stop = stop
         self._threads = ExitStack()
@@ -54,12 +59,10 @@ class Pipeline:
             self._progress.finish()
         if self._stop.cause is not None:
             raise self._stop.cause
-        if isinstance(self._model.model, AsyncModel):
-            await self._model.model.aclose()
 
     async def _drive(self) -> None:
         try:
-            async with self._store.results_writer() as writer, asyncio.TaskGroup() as group:
+            async with self._store.results_writer(self._plan.run_id) as writer, asyncio.TaskGroup() as group:
                 belts = [Belt()]
                 group.create_task(self._read(belts[0]))
                 belts.append(Belt())
@@ -97,11 +100,17 @@ class Pipeline:
         tools, needs = self._plan.tools, self._needs()
         shared = (self._store, writer, self._progress, self._stop)
         if "transcript" in needs and tools.transcriber is not None:
-            yield TranscribeStage(tools.transcriber, self._pool("transcribe", 1), *shared)
+            stand_in = isinstance(self._model.model, SampleModel)
+            thread = (self._loaded, self._pool("transcribe", 1))
+            yield TranscribeStage(tools.transcriber, stand_in, *thread, *shared)
         if "quality" in needs and tools.meter is not None:
-            yield QualityStage(tools.meter, self._pool("quality", 1), *shared)
+            yield QualityStage(tools.meter, self._loaded, self._pool("quality", 1), *shared)
+        if "similarity" in needs and tools.embedder is not None:
+            yield SimilarityStage(tools.embedder, self._loaded, self._pool("similarity", 1), *shared)
         if "judge" in needs and tools.judge is not None:
-            yield JudgeStage(tools.judge, self._plan.config.workers, *shared)
+            stage = BatchJudgeStage if self._plan.config.judge_mode == "batch" else JudgeStage
+            since = self._store.run(self._plan.run_id).judged_since
+            yield stage(tools.judge, self._plan.config.workers, since, *shared)
 
     def _scorer(self, writer: Writer) -> ScoreStage:
         # Scorers are Python, of which one thread runs at a time: more than one is only for those that leave it.
@@ -109,10 +118,15 @@ class Pipeline:
         return ScoreStage(self._pool("score", workers), workers, writer, self._progress)
 
     def _needs(self) -> set[str]:
-        return {need for cell in self._cells for need in cell.planned.task.needs}
+        return {need for cell in self._cells for need in cell.planned.needs}
 
     def _stages(self) -> tuple[str, ...]:
-        stages = {"transcript": "transcribe", "quality": "quality", "judge": "judge"}
+        stages = {
+            "transcript": TranscribeStage.stage,
+            "quality": QualityStage.stage,
+            "similarity": SimilarityStage.stage,
+            "judge": JudgeStage.stage,
+        }
         needs = self._needs()
         return ("generate", *(stage for need, stage in stages.items() if need in needs), "score")
 

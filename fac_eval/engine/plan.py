@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fac_eval.codec import digest, plain, to_json
+from fac_eval.engine.speech_metrics import check_metrics, metrics_of, speech_identity, speech_needs
+from fac_eval.engine.tools import Tools, check_tools, tool_identity, tool_labels
 from fac_eval.errors import UsageError
-from fac_eval.interfaces import AnyModel, Judge, QualityMeter, Transcriber
+from fac_eval.interfaces import AnyModel
 from fac_eval.resolve import settings_overrides
-from fac_eval.task import Task
+from fac_eval.task import Need, Task
 from fac_eval.vocabulary import Request, Sample, Settings
 
 if TYPE_CHECKING:
-    from fac_eval.config import RunConfig
+    from fac_eval.config import RunConfig, SpeechMetric
     from fac_eval.data.hub import DataFinder
 
 PROTOCOL_ID_LENGTH = 12
@@ -23,15 +25,6 @@ RUN_ID_LENGTH = 12
 
 
 Overrides = tuple[Mapping[str, Any], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What works on responses between generation and scoring."""
-
-    transcriber: Transcriber | None = None
-    meter: QualityMeter | None = None
-    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +38,11 @@ class PlannedTask:
     size: int | None
     """None where only reading the data tells."""
     limit: int | None
+    variant: str
+    """The task's variant and the tools that work on its answers."""
+    needs: frozenset[Need]
+    """What has to be found out about its answers, for its own score or for `speech_metrics`."""
+    speech_metrics: tuple[SpeechMetric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,6 @@ def make_plan(
     if not tasks:
         raise UsageError("no task was given", remedy="Name one with -t; 'fac-eval ls tasks' lists them.")
     for task in tasks:
-        _check_tools(task, tools)
         for model in models:
             _check_output(task, model)
     settings = settings_overrides(config.gen_kwargs)
@@ -117,10 +114,15 @@ def make_plan(
 def _plan_task(
     task: Task, config: RunConfig, tools: Tools, data: DataFinder, settings: Overrides
 ) -> PlannedTask:
+    metrics = metrics_of(task, config.speech_metrics)
+    needs = task.needs | speech_needs(metrics)
+    check_tools(task, needs, tools, batches=config.judge_mode == "batch")
+    check_metrics(metrics)
     task.check(data)
     size = task.size(data)
     limit = _whole_limit(config.limit, size, task.name)
-    protocol = {**task.protocol(), **_tool_identity(task, tools), **_overrides(settings)}
+    identity = tool_identity(task, needs, tools)
+    protocol = {**task.protocol(), **identity, **speech_identity(metrics), **_overrides(settings)}
     return PlannedTask(
         task=task,
         protocol=protocol,
@@ -128,7 +130,15 @@ def _plan_task(
         data=task.data_fingerprint(data),
         size=size if limit is None or size is None else min(size, limit),
         limit=limit,
+        variant=full_variant(task.variant, tool_labels(needs, tools, identity)),
+        needs=needs,
+        speech_metrics=metrics,
     )
+
+
+def full_variant(own: str, labels: Sequence[str]) -> str:
+    """A task's variant with the labels of its tools."""
+    return ",".join([own, *labels] if own else labels)
 
 
 def _overrides(settings: Overrides) -> dict[str, Any]:
@@ -141,11 +151,6 @@ def protocol_id(protocol: Mapping[str, Any]) -> str:
     return digest(b"protocol", to_json(plain(protocol))).hex()[:PROTOCOL_ID_LENGTH]
 
 
-def _tool_identity(task: Task, tools: Tools) -> dict[str, str]:
-    used = {"transcript": tools.transcriber, "quality": tools.meter, "judge": tools.judge}
-    return {need: tool.fingerprint for need, tool in used.items() if need in task.needs and tool is not None}
-
-
 def _whole_limit(limit: int | float | None, size: int | None, task: str) -> int | None:
     if limit is None or limit >= 1:
         return None if limit is None else int(limit)
@@ -155,19 +160,6 @@ def _whole_limit(limit: int | float | None, size: int | None, task: str) -> int 
             remedy="Give a whole number of samples.",
         )
     return max(1, round(limit * size))
-
-
-def _check_tools(task: Task, tools: Tools) -> None:
-    missing = {
-        "transcript": tools.transcriber is None,
-        "quality": tools.meter is None,
-        "judge": tools.judge is None,
-    }
-    for need in sorted(task.needs):
-        if missing[need]:
-            flag = {"judge": "--judge"}.get(need)
-            remedy = f"Name one with {flag}." if flag else f"Pass one to fac_eval.run({need}=...)."
-            raise UsageError(f"task {task.name} needs a {need} stage, and none was given", remedy=remedy)
 
 
 def _check_output(task: Task, model: AnyModel) -> None:

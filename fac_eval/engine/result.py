@@ -36,19 +36,23 @@ class RunResult:
     totals: tuple[Total, ...]
     store: Path
     cost: float = 0.0
-    """US dollars that this run's own answers have cost, where prices are known."""
+    """US dollars that this run's own answers and verdicts have cost, where prices are known."""
+    judge_cost: float = 0.0
+    """What of it the judge has cost."""
 
     @classmethod
     def load(cls, store: Store, name: str = "latest") -> RunResult:
         """Read a run by id, by the beginning of its id, or the latest."""
         run = store.run(name)
+        costs = store.costs(run.id)
         return cls(
             run=run,
             sessions=tuple(store.sessions(run.id)),
             cells=tuple(store.cells(run.id)),
             totals=tuple(_total(row) for row in run.totals),
             store=store.folder,
-            cost=store.cost(run.id),
+            cost=sum(costs.values()),
+            judge_cost=costs.get("judge", 0.0),
         )
 
     def __str__(self) -> str:
@@ -132,6 +136,13 @@ class RunResult:
             frame: pandas.DataFrame = pd.DataFrame(list(sample_rows(store, self.id)))
         return frame
 
+    def efficiency(self) -> list[dict[str, Any]]:
+        """How quickly the answers came: a row for each model, task and measure (see `fac_eval.engine.efficiency`)."""
+        from fac_eval.engine.efficiency import efficiency_rows
+
+        with Store.reader(self.store) as store:
+            return efficiency_rows(store, self.id)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the samples as plain data, for `--json`."""
         return {
@@ -140,6 +151,7 @@ class RunResult:
             "finished": self.finished,
             "store": str(self.store),
             "cost": self.cost,
+            "judge_cost": self.judge_cost,
             "config": self.run.config,
             "results": list(self.rows()),
             "totals": [plain(total) for total in self.totals],

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
 
 from fac_eval.engine.flow import Belt, Chunk
 from fac_eval.engine.items import Item, describe_error
 from fac_eval.engine.progress import Progress
+from fac_eval.engine.speech_metrics import PREFIX, speech_parts
 from fac_eval.errors import UnreadableReply
 from fac_eval.scores import VALUE
 from fac_eval.store import ItemRow, Writer
 from fac_eval.vocabulary import Failure
+
+_ASK_AGAIN = "the stored reply is read again by the same command; --judge-refresh asks the judge again"
 
 Rows = dict[int, tuple[list[ItemRow], list[tuple[bytes, bytes]]]]
 
@@ -59,10 +63,12 @@ def score_chunk(chunk: Chunk) -> Rows:
 def score_item(item: Item) -> None:
     """Score one answered item; a scorer that raises, or gives no number, is a counted failure."""
     assert item.response is not None
+    planned = item.cell.planned
     try:
-        score = item.cell.planned.task.score(item.sample, item.response, item.evidence)
+        score = planned.task.score(item.sample, item.response, item.evidence)
+        beside = speech_parts(planned.speech_metrics, item.response, item.evidence, planned.task.language)
     except UnreadableReply as error:
-        item.fail_with(Failure("judge_error", str(error), error.reply))
+        item.fail_with(Failure("judge_error", f"{error} ({_ASK_AGAIN})", error.reply))
         return
     except Exception as error:  # noqa: BLE001 - a scorer may fail in any way on what a model wrote; never a silent 0
         item.fail("score_error", describe_error(error))
@@ -70,8 +76,9 @@ def score_item(item: Item) -> None:
     if not math.isfinite(score.value):
         item.fail("score_error", f"the scorer gave {score.value}, which is no score")
         return
-    if VALUE in score.parts:
-        item.fail("score_error", f"the scorer named a part {VALUE!r}, which is the score itself")
-        return
+    for part in score.parts:
+        if part == VALUE or part.startswith(PREFIX):
+            item.fail("score_error", f"the scorer named a part {part!r}, which is a name of the engine's own")
+            return
     item.outcome = "scored"
-    item.score = score
+    item.score = dataclasses.replace(score, parts={**score.parts, **beside}) if beside else score

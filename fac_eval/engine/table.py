@@ -110,7 +110,8 @@ def _where(result: RunResult) -> str:
     lines = [f"run {result.id}, stored in {result.store}"]
     store = "" if str(result.store) == ".fac-eval" else f" --store {result.store}"
     if result.cost:
-        lines.append(f"cost ${result.cost:.4f}")
+        judge = f" (judge ${result.judge_cost:.4f})" if result.judge_cost else ""
+        lines.append(f"cost ${result.cost:.4f}{judge}")
     lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
     if failed:
         samples = "sample" if failed == 1 else f"{failed:,} samples"

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fac_eval.errors import DataError
+from fac_eval.metrics.cosine import likeness, unit_rows
 
 Embed = Callable[[Sequence[str]], npt.ArrayLike]
 """Texts to vectors, one row a text. The official model is NV-Embed-v2 without an instruction."""
-
-_SMALLEST_NORM = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def match_options(
     }
     if not rows:
         return []
-    vectors = _unit_rows(embed(list(rows)))
+    vectors = unit_rows(embed(list(rows)))
     if len(vectors) != len(rows):
         raise DataError(f"the embedding model gave {len(vectors)} vectors for {len(rows)} texts")
     return [
@@ -90,21 +89,9 @@ def closed_metrics(answers: Sequence[str], matched: Sequence[str]) -> ClosedMetr
     return ClosedMetrics(hits.total() / total, precision / total, recall / total, f1 / total)
 
 
-def _unit_rows(vectors: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    rows = np.asarray(vectors, dtype=np.float32)
-    if rows.ndim != 2:
-        raise DataError(f"the embedding model gave an array of shape {rows.shape}, not one row a text")
-    if not np.isfinite(rows).all():
-        raise DataError("the embedding model gave vectors with NaN or infinity in them")
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    units: npt.NDArray[np.float32] = rows / np.maximum(norms, np.float32(_SMALLEST_NORM))
-    return units
-
-
 def _nearest(
     prediction: npt.NDArray[np.float32], options: npt.NDArray[np.float32], texts: Sequence[str]
 ) -> ClosedMatch:
-    # Summed row by row: equal rows then tie exactly, which a matrix product does not promise.
-    scores = (options * prediction).sum(axis=1) * np.float32(100)
+    scores = likeness(prediction, options)
     index = int(scores.argmax())
     return ClosedMatch(index, texts[index], float(scores[index]))

@@ -1,6 +1,7 @@
 """OpenAudioBench: the judge's prompt, its verdicts, and the scores of the five subsets.
 
-The rules are those of MoonshotAI/Kimi-Audio-Evalkit almeval/datasets/ds_refqa.py (class OpenAudioBench).
+The rules are those of MoonshotAI/Kimi-Audio-Evalkit almeval/datasets/ds_refqa.py (class OpenAudioBench), and beside
+them what is told of the data set's own scripts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from typing import Any, Literal
 from fac_eval.errors import DataError, UnknownName, UsageError
 from fac_eval.metrics.printed import printed_overall
 from fac_eval.metrics.voicebench_tables import require_text
+
+Profile = Literal["kimi", "hf_original"]
+"""Whose reading of a verdict: `kimi` is Kimi-Audio-Evalkit's, checked against its code; `hf_original` is that of the
+scripts in the data set's repository as public re-implementations describe it, at second hand."""
 
 InvalidPolicy = Literal["drop", "wrong"]
 """What a verdict that cannot be read does: leave the denominator (official), or count as 0."""
@@ -44,6 +49,8 @@ PASSING_GRADE = 4
 _RATING = re.compile(r"\[\[(\d+)\]\]")
 _GRADE = re.compile(r"\[([0-5])\]")
 _VERDICT = re.compile(r"[Tt]he score is \[(Correct|Incorrect|correct|incorrect)\]")
+_CAPITAL_VERDICT = re.compile(r"[Tt]he score is \[(Correct|Incorrect)\]")
+_FENCE_START, _FENCE_END = "```json", "```"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Judgement:
     """0 to 100; None if the reply holds no verdict."""
     fatal: bool = False
     """There is no value, and official code stops the whole evaluation here: no reply, or a rating out of range."""
+    unread: bool = False
+    """The value is a 0 that stands for a reply which holds no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +101,13 @@ def fill_prompt(template: str, *, question: str, prediction: str | None, answer:
         ) from error
 
 
-def judgement(subset: str, reply: str | None) -> Judgement:
+def judgement(subset: str, reply: str | None, *, profile: Profile = "kimi") -> Judgement:
     """Read a judge's reply, None for a call that failed.
 
     >>> judgement("alpaca_eval", "Fine. [[7]]").value, judgement("reasoning_qa", "[5] ... [3]").value
     (70, 60)
     """
-    parse = _PARSERS.get(subset)
+    parse = _PARSERS[profile].get(subset)
     if parse is None:
         raise UnknownName("OpenAudioBench subset", subset, SUBSETS)
     if reply is None:
@@ -163,6 +172,21 @@ def _word(reply: str) -> Judgement:
     return Judgement(100 * (found[1].lower() == "correct")) if found else Judgement(None)
 
 
+def _capital_word(reply: str) -> Judgement:
+    found = _CAPITAL_VERDICT.search(reply)
+    return Judgement(100 * (found[1] == "Correct")) if found else Judgement(None)
+
+
+def _whole_object(reply: str) -> Judgement:
+    # The original cuts the length of a code fence off both ends, and takes the whole reply where that is no object.
+    cut = reply[len(_FENCE_START) : -len(_FENCE_END)]
+    for text in (cut, reply):
+        verdict = _literal(text.strip())
+        if isinstance(verdict, dict) and "analysis" in verdict and verdict.get("judgment") in _WORDS:
+            return Judgement(100 * (verdict["judgment"] == _WORDS[0]))
+    return Judgement(0, unread=True)
+
+
 def _object(reply: str) -> Judgement:
     # Up to the first closing brace, as official code cuts it: a brace inside the analysis loses the item.
     start, end = reply.find("{"), reply.find("}")
@@ -182,10 +206,20 @@ def _literal(text: str) -> Any:
             return None
 
 
-_PARSERS: Mapping[str, Callable[[str], Judgement]] = {
+_WORDS = ("correct", "incorrect")
+_KIMI: Mapping[str, Callable[[str], Judgement]] = {
     "alpaca_eval": _rating,
     "llama_questions": _word,
     "reasoning_qa": _grade,
     "trivia_qa": _object,
     "web_questions": _object,
+}
+_PARSERS: Mapping[Profile, Mapping[str, Callable[[str], Judgement]]] = {
+    "kimi": _KIMI,
+    "hf_original": {
+        **_KIMI,
+        "llama_questions": _capital_word,
+        "trivia_qa": _whole_object,
+        "web_questions": _whole_object,
+    },
 }

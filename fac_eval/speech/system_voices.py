@@ -63,7 +63,9 @@ class _SystemVoice(Synthesizer):
                 self._command(self._program, words, wav), capture_output=True, text=True, check=False
             )
             if done.returncode != 0 or not wav.is_file():
-                return Failure("model_error", f"{self.name} failed: {done.stderr.strip()[-200:] or 'no clip'}")
+                return Failure(
+                    "model_error", f"{self.name} failed: {done.stderr.strip()[-200:] or 'no clip'}"
+                )
             return Audio.from_bytes(wav.read_bytes(), name=f"{self.name}.wav")
 
 

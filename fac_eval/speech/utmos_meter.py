@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -134,38 +135,36 @@ class Utmos(QualityMeter):
         """The figures of mono samples within -1 and 1, each given with its rate.
 
         Where there can be no score, `utmos` is left out and a flag of value 1 says why: `utmos_no_audio` (not a
-        sample), `utmos_too_short` (under 25 ms), `utmos_nonfinite` (NaN or infinite samples, or values so large that
-        the network overflows). `silent` marks a clip that stays below `SILENT`, with or without a score.
+        sample), `utmos_too_short` (under 25 ms), `utmos_nonfinite` (NaN or infinite values, given or come up).
+        `silent` marks a clip that stays below `SILENT`, with or without a score.
         """
+        figures: list[dict[str, float]] = []
+        waves: dict[int, Samples] = {}
+        for index, (samples, rate) in enumerate(sounds):
+            wave, flags = self._prepared(samples, rate)
+            figures.append(flags)
+            if wave is not None:
+                waves[index] = wave
+        for index, score in self._scores(waves).items():
+            figures[index] |= {"utmos": score} if math.isfinite(score) else {"utmos_nonfinite": 1.0}
+        return list(figures)
+
+    def _prepared(self, samples: Samples, rate: int) -> tuple[Samples | None, dict[str, float]]:
+        """A clip at 16 kHz, None if the network cannot score it, with its flags."""
         import numpy as np
 
         from .resample_sinc import resample
 
-        figures: list[dict[str, float]] = []
-        waves: dict[int, Samples] = {}
-        for index, (given, rate) in enumerate(sounds):
-            samples = np.asarray(given, np.float32)
-            wave = resample(samples, rate, self._variant) if len(samples) else samples
-            flags = {"silent": 1.0} if len(wave) and float(np.abs(wave).max()) < SILENT else {}
-            if problem := self._problem(samples, wave):
-                flags[f"utmos_{problem}"] = 1.0
-            else:
-                waves[index] = wave
-            figures.append(flags)
-        for index, score in self._scores(waves).items():
-            figures[index] |= {"utmos": score} if np.isfinite(score) else {"utmos_nonfinite": 1.0}
-        return list(figures)
-
-    def _problem(self, samples: Samples, wave: Samples) -> str | None:
-        """Why the network cannot score a clip."""
-        import numpy as np
-
         if not len(samples):
-            return "no_audio"
-        # Both are looked at: a rule may step over a sample, or overflow.
-        if not (np.isfinite(samples).all() and np.isfinite(wave).all()):
-            return "nonfinite"
-        return "too_short" if len(wave) < self._sizes.shortest else None
+            return None, {"utmos_no_audio": 1.0}
+        # Looked at as it came: the linear rule may step over a sample.
+        if not np.isfinite(samples).all():
+            return None, {"utmos_nonfinite": 1.0}
+        wave = resample(np.asarray(samples, np.float32), rate, self._variant)
+        flags = {"silent": 1.0} if len(wave) and float(np.abs(wave).max()) < SILENT else {}
+        if len(wave) < self._sizes.shortest:
+            return None, flags | {"utmos_too_short": 1.0}
+        return wave, flags
 
     def _scores(self, waves: Mapping[int, Samples]) -> dict[int, float]:
         """Scores in batches of clips of about one length."""

@@ -45,11 +45,11 @@ def _newton_step(t: float, df: float, tail: float, centre: float) -> float:
     # Both probabilities are incomplete beta functions. Each side is measured where its continued fraction
     # is quick, and so never as a difference of nearly equal numbers.
     if t * t < 12:
-        return centre / density - t * _beta_fraction(0.5, df / 2, ratio / (1 + ratio))
-    return t / df * _beta_fraction(df / 2, 0.5, 1 / (1 + ratio)) - tail / density
+        return centre / density - t * beta_fraction(0.5, df / 2, ratio / (1 + ratio))
+    return t / df * beta_fraction(df / 2, 0.5, 1 / (1 + ratio)) - tail / density
 
 
-def _beta_fraction(a: float, b: float, x: float) -> float:
+def beta_fraction(a: float, b: float, x: float) -> float:
     """a B(a, b) I_x(a, b) / (x^a (1-x)^b) by its continued fraction (DLMF 8.17.22), evaluated after Lentz."""
     value, upper, lower = 1.0, 1.0, 0.0
     m = 0

@@ -19,6 +19,7 @@ Method = Literal[
     "effective-wilson",
     "t",
     "delta",
+    "paired-score",
     "bootstrap",
     "clustered-wilson",
     "clustered-t",

@@ -18,6 +18,8 @@ class RunRow:
     config: Mapping[str, Any]
     totals: tuple[Mapping[str, Any], ...]
     created: float
+    judged_since: float = 0.0
+    """Verdicts from before this time are none to the run: it was told to ask its judge again."""
 
 
 @dataclass(frozen=True, slots=True)

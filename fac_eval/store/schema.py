@@ -69,13 +69,47 @@ CREATE TABLE items (              -- the outcome of each sample of a cell
 """
 
 
+_VERSION_2 = """
+ALTER TABLE runs ADD COLUMN judged_since REAL;
+CREATE TABLE spending (           -- US dollars that a run's own calls have cost, by stage
+    run TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    cost REAL NOT NULL,
+    PRIMARY KEY (run, stage)
+) WITHOUT ROWID;
+CREATE TABLE batches (            -- questions that a judge was handed together and has not answered yet
+    judge TEXT NOT NULL,          -- the judge's fingerprint
+    id TEXT NOT NULL,             -- as the judge named the batch
+    keys BLOB NOT NULL,           -- the questions' keys, one after the other
+    created REAL NOT NULL,
+    PRIMARY KEY (judge, id)
+) WITHOUT ROWID;
+INSERT INTO spending
+    SELECT run, stage, cost FROM (
+        SELECT runs.id AS run, work.stage AS stage,
+            sum(json_extract(CAST(work.body AS TEXT), '$.usage.cost')) AS cost
+        FROM runs JOIN work ON work.created >= runs.created AND work.key IN (
+            SELECT items.work FROM items JOIN cells ON cells.id = items.cell WHERE cells.run = runs.id)
+        GROUP BY runs.id, work.stage)
+    WHERE cost IS NOT NULL;
+"""
+
+
 def _create(connection: sqlite3.Connection) -> None:
-    for statement in _VERSION_1.split(";\n"):
+    _each(connection, _VERSION_1)
+
+
+def _add_spending(connection: sqlite3.Connection) -> None:
+    _each(connection, _VERSION_2)
+
+
+def _each(connection: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
         if statement.strip():
             connection.execute(statement)
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create]
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_create, _add_spending]
 """Step i leads from version i to i + 1. A released step is never edited; append the next one."""
 
 

@@ -1,26 +1,21 @@
-"""Opening a workspace's store, and reading it while somebody may be writing."""
+"""Reading a workspace's store, and writing what is no result: runs, sessions, cells, batches."""
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fac_eval.codec import encode, figure_from, from_json, to_json
+from fac_eval.codec import KEY_BYTES, encode, figure_from, from_json, to_json
 from fac_eval.errors import StoreError, UnknownName
-from fac_eval.store import schema
 from fac_eval.store.audio_files import AudioFiles
-from fac_eval.store.guard import WriterLock, check_file, damaged, explained
+from fac_eval.store.database import Database
+from fac_eval.store.guard import WriterLock, explained
 from fac_eval.store.redact import redact
 from fac_eval.store.rows import CellRow, ItemRow, RunRow, SessionRow
 from fac_eval.store.writer import Writer
 from fac_eval.vocabulary import Counts, Figure
-
-FILE_NAME = "store.sqlite"
-DEFAULT_FOLDER = ".fac-eval"
 
 _ITEMS = (
     "SELECT position, sample_id, sample, work, outcome, reason, detail, score, evidence FROM items"
@@ -28,139 +23,34 @@ _ITEMS = (
 )
 
 
-class Store:
+class Store(Database):
     """A workspace's store. Open it with `Store.reader` or `Store.writer`, use it as a context manager."""
 
     def __init__(self, folder: Path, *, lock: WriterLock | None) -> None:
-        self.folder = folder
-        self.path = folder / FILE_NAME
+        super().__init__(folder, lock=lock)
         self.audio = AudioFiles(folder / "audio")
-        self._lock = lock
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
-
-    @classmethod
-    def reader(cls, folder: str | Path) -> Store:
-        """Open an existing store to read; a running evaluation is not disturbed."""
-        folder = Path(folder)
-        path = folder / FILE_NAME
-        with explained(path):
-            if not path.exists():
-                raise StoreError(
-                    f"there is no store in {folder}.",
-                    remedy="Make one with 'fac-eval run', or name the right folder with --store.",
-                )
-            check_file(path)
-            store = cls(folder, lock=None)
-            store._check_schema()
-        return store
-
-    @classmethod
-    def writer(cls, folder: str | Path) -> Store:
-        """Open or create a store to write; a second writer is refused."""
-        folder = Path(folder)
-        path = folder / FILE_NAME
-        with explained(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                check_file(path)
-            lock = WriterLock(folder)
-            try:
-                store = cls(folder, lock=lock)
-                connection = store._write_connection()
-                schema.check_ours(connection, str(path))
-                connection.execute("PRAGMA journal_mode = WAL")
-                schema.migrate(connection, str(path))
-            except BaseException:
-                lock.release()
-                raise
-        return store
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close every connection and let the next writer in."""
-        with self._guard:
-            # The first one writes: closed last, it moves what is left of the log into the database.
-            for connection in reversed(self._connections):
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-    # Connections: one a thread, because SQLite's are cheap and a shared one would serialise the stages.
-
-    def _connect(self, uri: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
-        with self._guard:
-            self._connections.append(connection)
-        return connection
-
-    def _write_connection(self) -> sqlite3.Connection:
-        connection = self._connect(f"{self.path.absolute().as_uri()}?mode=rwc")
-        # FULL makes a commit survive power loss; with group commits that is five syncs a second.
-        connection.execute("PRAGMA synchronous = FULL")
-        # Keys are random, so commits touch the same pages of an index again and again: with a long log each
-        # page is moved into the database once for many commits.
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")
-        return connection
-
-    def _read_connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect(f"{self.path.absolute().as_uri()}?mode=ro")
-            try:
-                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-            except sqlite3.OperationalError:
-                # A read-only folder cannot hold the shared memory of WAL; nobody can be writing there either.
-                connection = self._connect(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1")
-            self._local.connection = connection
-        return connection
-
-    def _check_schema(self) -> None:
-        connection = self._read_connection()
-        schema.check_ours(connection, str(self.path))
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            raise damaged(self.path, "it holds no tables")
-        if version < len(schema.MIGRATIONS):
-            raise StoreError(
-                f"{self.path} was written by an older fac-eval (store version {version}).",
-                remedy="Any 'fac-eval run' with this --store brings it up to date.",
-            )
-
-    def _query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
-        with explained(self.path):
-            return self._read_connection().execute(sql, parameters)
 
     # Runs and cells
 
-    def results_writer(self) -> Writer:
-        """The group-commit writer of this store, to be used with `async with`."""
+    def results_writer(self, run: str | None = None) -> Writer:
+        """The group-commit writer of this store, to be used with `async with`; what is paid for is booked to `run`."""
         assert self._lock is not None, "the store was opened to read"
-        return Writer(self._write_connection(), self.path)
-
-    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        assert self._lock is not None, "the store was opened to read"
-        connection: sqlite3.Connection | None = getattr(self._local, "write_connection", None)
-        with explained(self.path):
-            if connection is None:
-                connection = self._local.write_connection = self._write_connection()
-            return connection.execute(sql, parameters)
+        return Writer(self._write_connection(), self.path, run)
 
     def save_run(self, run: str, config: Mapping[str, Any], parent: str | None = None) -> None:
         """Enter a run, if it is not there yet."""
         self._execute(
-            "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, '[]', ?)",
+            "INSERT OR IGNORE INTO runs (id, parent, config, totals, created) VALUES (?, ?, ?, '[]', ?)",
             (run, parent, to_json(redact(config)).decode(), time.time()),
         )
+
+    def forget_verdicts(self, run: str, cells: Iterable[int]) -> None:
+        """From now on earlier verdicts are none to this run; the outcomes of the cells that rest on them are open."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE runs SET judged_since = ? WHERE id = ?", (time.time(), run))
+            for cell in cells:
+                connection.execute("DELETE FROM items WHERE cell = ? AND outcome != 'skipped'", (cell,))
+                connection.execute("UPDATE cells SET done = 0, figures = NULL WHERE id = ?", (cell,))
 
     def save_totals(self, run: str, totals: Sequence[Mapping[str, Any]]) -> None:
         """Keep a run's figures over several tasks."""
@@ -226,7 +116,9 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """Every run, the newest last."""
-        rows = self._query("SELECT id, parent, config, totals, created FROM runs ORDER BY created, rowid")
+        rows = self._query(
+            "SELECT id, parent, config, totals, created, judged_since FROM runs ORDER BY created, rowid"
+        )
         return [_run_row(row) for row in rows]
 
     def run(self, name: str) -> RunRow:
@@ -299,32 +191,41 @@ class Store:
         seen = scored + sum(failed.values()) + sum(skipped.values())
         return Counts(seen if total is None else total, scored, failed, skipped)
 
-    def cost(self, run: str) -> float:
-        """US dollars that the answers generated for a run have cost; those taken over from others are free."""
-        row = self._query(
-            "SELECT sum(json_extract(CAST(body AS TEXT), '$.usage.cost')) FROM work WHERE key IN"
-            " (SELECT work FROM items JOIN cells ON cells.id = items.cell WHERE run = :run)"
-            " AND created >= (SELECT created FROM runs WHERE id = :run)",
-            {"run": run},
-        ).fetchone()
-        return float(row[0] or 0.0)
+    def costs(self, run: str) -> dict[str, float]:
+        """US dollars that a run's own calls have cost, by stage; what was taken over from other runs is free."""
+        rows = self._query("SELECT stage, cost FROM spending WHERE run = ?", (run,))
+        return {stage: cost for stage, cost in rows if cost}
 
-    def works(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The finished pieces of work among `keys`."""
-        return self._bodies("SELECT key, body FROM work WHERE key IN", keys)
+    def works(self, keys: Sequence[bytes], *, since: float = 0.0) -> dict[bytes, bytes]:
+        """The pieces of work among `keys` that were finished, not before `since`."""
+        return self._bodies("SELECT key, body FROM work WHERE created >= ? AND key IN", keys, since)
 
     def samples(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The stored forms of the samples among `keys`, as JSON."""
         return self._bodies("SELECT key, body FROM samples WHERE key IN", keys)
 
-    def _bodies(self, select: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    def _bodies(self, select: str, keys: Sequence[bytes], *before: Any) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), 512):
             # As bytearray, which is quicker to hand over: see writer.py.
             group = [bytearray(key) for key in keys[start : start + 512]]
             marks = ",".join("?" * len(group))
-            found.update(self._query(f"{select} ({marks})", group).fetchall())
+            found.update(self._query(f"{select} ({marks})", [*before, *group]).fetchall())
         return found
+
+    def save_batch(self, judge: str, batch: str, keys: Sequence[bytes]) -> None:
+        """Note that a judge works on a batch of questions; it is durable when this returns."""
+        self._execute(
+            "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", (judge, batch, b"".join(keys), time.time())
+        )
+
+    def batches(self, judge: str) -> dict[str, list[bytes]]:
+        """The batches that a judge was handed and whose replies are not kept yet, each with its questions' keys."""
+        rows = self._query("SELECT id, keys FROM batches WHERE judge = ? ORDER BY created", (judge,))
+        return {
+            batch: [keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES)]
+            for batch, keys in rows
+        }
 
     def settled(self, cell: int, first: int, last: int) -> set[int]:
         """Positions in [first, last] that need nothing more: scored, or skipped by the protocol."""
@@ -344,6 +245,13 @@ class Store:
                 position, sample_id, sample, work, outcome, reason, detail = row[:7]
                 yield ItemRow(position, sample_id, sample, work, outcome, reason, detail, score, evidence)
 
+    def answers(self, cell: int) -> Iterator[bytes]:
+        """The keys of a cell's answers; one that several samples share comes once."""
+        rows = self._query("SELECT DISTINCT work FROM items WHERE cell = ? AND work IS NOT NULL", (cell,))
+        with explained(self.path):
+            for (key,) in rows:
+                yield key
+
     def scores(self, cell: int) -> Iterator[Mapping[str, Any]]:
         """The scores of a cell's scored samples, in the data set's order."""
         rows = self._query(
@@ -353,6 +261,17 @@ class Store:
             for (score,) in rows:
                 yield from_json(score)
 
+    def failed_samples(self, cell: int) -> Iterator[Mapping[str, Any]]:
+        """The stored forms of a cell's failed samples, in the data set's order."""
+        rows = self._query(
+            "SELECT body FROM items JOIN samples ON samples.key = items.sample"
+            " WHERE cell = ? AND outcome = 'failed' ORDER BY position",
+            (cell,),
+        )
+        with explained(self.path):
+            for (body,) in rows:
+                yield from_json(body)
+
     def sample(self, key: bytes) -> Mapping[str, Any] | None:
         """The stored form of a sample."""
         row = self._query("SELECT body FROM samples WHERE key = ?", (key,)).fetchone()
@@ -360,4 +279,4 @@ class Store:
 
 
 def _run_row(row: Sequence[Any]) -> RunRow:
-    return RunRow(row[0], row[1], from_json(row[2]), tuple(from_json(row[3])), row[4])
+    return RunRow(row[0], row[1], from_json(row[2]), tuple(from_json(row[3])), row[4], row[5] or 0.0)

@@ -25,6 +25,9 @@ _INSERT_ITEM = (
     "INSERT OR REPLACE INTO items"
     " VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''))"
 )
+_ADD_COST = (
+    "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (run, stage) DO UPDATE SET cost = cost + excluded.cost"
+)
 
 
 @dataclass(slots=True)
@@ -32,6 +35,12 @@ class _Group:
     work: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
     samples: dict[bytes, bytes] = field(default_factory=dict)
     items: list[tuple[int, ItemRow]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
+    batches: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (len(self) or self.samples or self.costs or self.batches)
 
     def __len__(self) -> int:
         return len(self.work) + len(self.items)
@@ -43,9 +52,10 @@ class Writer:
     A failed commit is raised by whoever writes next and by the end of the `async with` block.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, run: str | None = None) -> None:
         self._connection = connection
         self._path = path
+        self._payer = run or ""
         self._group = _Group()
         self._committed = _Group()
         self._filled = asyncio.Event()
@@ -78,10 +88,17 @@ class Writer:
         held = self._group.work.get(key) or self._committed.work.get(key)
         return held[1] if held else None
 
-    async def work(self, stage: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Keep finished pieces of work."""
+    async def work(self, stage: str, rows: Iterable[tuple[bytes, bytes]], cost: float = 0.0) -> None:
+        """Keep finished pieces of work, and book what they and failed calls have cost in US dollars."""
         for key, body in rows:
             self._group.work[key] = (stage, body)
+        if cost:
+            self._group.costs[stage] = self._group.costs.get(stage, 0.0) + cost
+        await self._added()
+
+    async def batch_done(self, judge: str, batch: str) -> None:
+        """Forget a judge's batch, not before what was handed to `work` up to now is kept."""
+        self._group.batches.append((judge, batch))
         await self._added()
 
     async def items(
@@ -120,7 +137,7 @@ class Writer:
                 self._group, self._committed = _Group(), self._group
                 self._room.set()
                 await loop.run_in_executor(self._executor, self._commit, self._committed)
-                if self._closing and not len(self._group):
+                if self._closing and self._group.empty:
                     return
                 if self._closing:
                     self._filled.set()
@@ -128,7 +145,7 @@ class Writer:
             self._room.set()
 
     def _commit(self, group: _Group) -> None:
-        if not len(group) and not group.samples:
+        if group.empty:
             return
         now = time.time()
         work = [(bytearray(key), stage, bytearray(body), now) for key, (stage, body) in group.work.items()]
@@ -139,6 +156,10 @@ class Writer:
             self._connection.executemany("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)", work)
             self._connection.executemany("INSERT OR IGNORE INTO samples VALUES (?, ?)", samples)
             self._connection.executemany(_INSERT_ITEM, items)
+            self._connection.executemany(
+                _ADD_COST, [(self._payer, stage, cost) for stage, cost in group.costs.items()]
+            )
+            self._connection.executemany("DELETE FROM batches WHERE judge = ? AND id = ?", group.batches)
 
 
 def _item_row(cell: int, row: ItemRow) -> tuple[object, ...]:

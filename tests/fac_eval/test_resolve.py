@@ -89,7 +89,7 @@ def test_a_plugin_of_the_wrong_kind_is_refused(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(PluginError, match="must be a Task subclass, a Benchmark or a Group"):
         resolve_tasks(["odd"])
     install(monkeypatch, "model", {"odd": "math:pi"})
-    with pytest.raises(PluginError, match="must be a Model"):
+    with pytest.raises(PluginError, match="must be a subclass of Model, AsyncModel, SampleModel"):
         resolve_model("odd")
     install(monkeypatch, "judge", {"odd": "math:pi"})
     with pytest.raises(PluginError, match="must be a Judge"):

@@ -86,7 +86,7 @@ PARAMETER = click.Argument(["name"])
         (complete.complete_models, "zz", []),
         (complete.complete_tasks, "voicebench/b", ["voicebench/bbh"]),
         (complete.complete_tasks, "file,voicebench/b", ["file,voicebench/bbh"]),
-        (complete.complete_judges, "zz", []),
+        (complete.completer("judge"), "zz", []),
         (complete.complete_anything, "orac", ["oracle"]),
         (complete.complete_runs, "", []),
     ],

@@ -13,13 +13,13 @@ from fac_eval import Sample, Settings
 from fac_eval.config import RunConfig
 from fac_eval.engine.api import prepare_plan
 from fac_eval.engine.dry_run import Estimate, estimate_text, estimates
-from fac_eval.engine.plan import Tools
 from fac_eval.engine.progress import Silent
+from fac_eval.engine.tools import Tools
 from fac_eval.errors import DataError, UsageError
-from fac_eval.interfaces import Judge
 from fac_eval.models.openai import OpenAIModel
 from fac_eval.remote.prices import Price
-from fac_eval.vocabulary import Question, Verdict
+from tests.support.judges import ENTRIES, RATE, Critic, JudgedOptions, JudgedTask
+from tests.support.plugins import install
 from tests.support.toys import AsyncEcho, Echo, ToyTask
 
 
@@ -34,20 +34,14 @@ class Partial(ToyTask):
         return "left out" if sample.id == "s3" else None
 
 
-class Judged(ToyTask):
-    """Two judge calls a sample."""
+class Priced(Critic):
+    """A judge that costs money."""
 
-    name = "judged"
-    needs = frozenset({"judge"})
-    judge_calls = 2
+    budget: Any = None
+    price = Price(input=1.0, output=10.0)
 
-
-class Fair(Judge):
-    name = "fair"
-    fingerprint = "fair/1"
-
-    async def judge(self, question: Question) -> Verdict:
-        raise AssertionError("the judge was asked")
+    def remarks(self) -> list[str]:
+        return []
 
 
 class Deaf(AsyncEcho):
@@ -115,9 +109,41 @@ def test_the_audio_of_the_requests_is_added_up(tmp_path: Path) -> None:
     assert 60 < found.audio_seconds < 200
 
 
-def test_judge_calls(tmp_path: Path) -> None:
-    (found,) = dry_run([Echo()], [Judged()], store=tmp_path, tools=Tools(judge=Fair()))
+@pytest.fixture
+def rubrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "rubric", ENTRIES)
+
+
+@pytest.mark.usefixtures("rubrics")
+def test_judge_calls_that_the_store_cannot_answer(tmp_path: Path) -> None:
+    task = JudgedTask()
+    judge = Critic()
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=judge))
+    assert (found.judge_calls, found.judge_cost) == (40, 0.0)
+    assert found.variant.endswith("judge=critic,prompt=own")
+    fac_eval.run(Echo(), task, judge=Critic(), limit=5, store=str(tmp_path), progress=False)
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=judge))
+    assert found.judge_calls == 30
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=judge), judge_refresh=True)
     assert found.judge_calls == 40
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=judge), limit=5)
+    assert found.judge_calls == 0
+    assert judge.asked == []
+
+
+@pytest.mark.usefixtures("rubrics")
+def test_what_judging_costs_about(tmp_path: Path) -> None:
+    task = JudgedTask(JudgedOptions(n=1))
+    task.settings = Settings(max_tokens=100)
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=Priced()))
+    prompt = len("say 0 ") + len('"0"') + 100 + len(RATE.own)
+    assert found.judge_cost == pytest.approx(2 * (prompt * 1 + 8 * 10) / 1e6)
+
+    class Unpriced(Priced):
+        price = None
+
+    (found,) = dry_run([Echo()], [task], store=tmp_path, tools=Tools(judge=Unpriced()))
+    assert found.judge_cost is None
 
 
 @pytest.fixture

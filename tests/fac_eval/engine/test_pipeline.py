@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fac_eval
-from fac_eval import Audio, Judge, Request, Response, Sample, SampleModel, Score, Task
+from fac_eval import Audio, Request, Response, Sample, SampleModel, Score, Task
 from fac_eval.engine.result import RunResult
 from fac_eval.errors import BudgetReached, DataError, FacEvalError, ModelUnavailable, UsageError
-from fac_eval.interfaces import QualityMeter, Transcriber
 from fac_eval.store import Store
-from fac_eval.vocabulary import Evidence, Question, Verdict, user
+from fac_eval.vocabulary import Evidence, user
 from tests.support.toys import AsyncEcho, Echo, ToyOptions, ToyTask
 
 
@@ -257,81 +256,6 @@ def test_a_spent_budget_stops_the_run_but_not_what_is_in_flight(tmp_path: Path) 
         (cell,) = store.cells(store.run("latest").id)
     assert cell.counts.n_failed == 0
     assert 1 <= cell.counts.scored <= 9
-
-
-class _Ears(Transcriber):
-    name = "ears"
-    fingerprint = "ears/1"
-    batch_size = 4
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def transcribe(self, clips: Sequence[Audio]) -> list[str]:
-        self.heard += [clip.key for clip in clips]
-        if any(abs(float(clip.samples().max()) - 0.5) > 0.4 for clip in clips):
-            raise ValueError("unheard of")
-        return [f"{len(clip.samples())} samples" for clip in clips]
-
-
-class _Meter(QualityMeter):
-    name = "meter"
-    fingerprint = "meter/1"
-
-    def measure(self, clips: Sequence[Audio]) -> list[Mapping[str, float]]:
-        return [{"mos": clip.seconds} for clip in clips]
-
-
-class _Critic(Judge):
-    name = "critic"
-    fingerprint = "critic/1"
-    concurrency = 3
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def judge(self, question: Question) -> Verdict:
-        self.asked.append(question)
-        if question.inputs["text"] == "4":
-            raise RuntimeError("no opinion on 4")
-        return Verdict(5.0 - question.draw, raw="five")
-
-
-class _Judged(ToyTask):
-    name = "judged"
-    needs = frozenset({"transcript", "quality", "judge"})
-
-    def questions(self, sample: Sample, response: Response, evidence: Evidence) -> list[Question]:
-        assert evidence.transcript == "1600 samples"
-        return [Question("rate", {"text": response.text}, draw=draw) for draw in range(2)]
-
-    def score(self, sample: Sample, response: Response, evidence: Evidence) -> Score:
-        values = [verdict.value or 0.0 for verdict in evidence.verdicts]
-        return Score(sum(values) / len(values), parts={"mos": evidence.quality["mos"]})
-
-
-def test_transcripts_quality_and_verdicts_reach_the_score_and_are_never_repeated(tmp_path: Path) -> None:
-    task = _Judged(ToyOptions(n=6, speech=True))
-    ears, critic = _Ears(), _Critic()
-    tools = {"transcriber": ears, "quality": _Meter(), "judge": critic}
-    result = run(Echo(speech=True), task, store=tmp_path, **tools)
-    assert result.counts.failed == {"judge_error": 1}
-    assert [row["value"] for row in scores(result)] == [4.5] * 5
-    assert scores(result)[0]["parts"]["mos"] == pytest.approx(0.1)
-    assert len(critic.asked) == 12
-
-    later, again = _Ears(), _Critic()
-    run(Echo(speech=True), task, store=tmp_path, transcriber=later, quality=_Meter(), judge=again)
-    assert later.heard == []
-    assert {question.inputs["text"] for question in again.asked} == {"4"}
-
-
-def test_a_task_whose_stage_is_missing_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    model = Echo(speech=True)
-    with pytest.raises(UsageError, match="needs a judge stage"):
-        run(model, _Judged(ToyOptions(speech=True)), store=tmp_path)
-    assert model.batches == []
-    assert not (tmp_path / "store.sqlite").exists()
 
 
 def test_spoken_answers_are_kept_by_content(tmp_path: Path) -> None:

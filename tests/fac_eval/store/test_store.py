@@ -322,3 +322,110 @@ def test_a_closed_store_is_whole_in_one_file(tmp_path: Path) -> None:
         with ThreadPoolExecutor(1) as thread:  # which gets a connection of its own, to read
             assert thread.submit(store.works, [b"k"]).result()
     assert {path.name for path in tmp_path.iterdir()} == {"store.sqlite", "writer.lock"}
+
+
+def test_money_is_booked_to_the_run_that_spends_it(tmp_path: Path) -> None:
+    async def main(store: Store) -> None:
+        for run in ("r1", "r1", "r2"):
+            async with store.results_writer(run) as writer:
+                await writer.work("generate", [(b"k", b"{}")], 0.25)
+                await writer.work("judge", [], 1.0)
+                await writer.work("judge", [(b"v", b"{}")])
+
+    with Store.writer(tmp_path) as store:
+        cell_of(store)
+        asyncio.run(main(store))
+        assert store.costs("r1") == {"generate": 0.5, "judge": 2.0}
+        assert store.costs("r2") == {"generate": 0.25, "judge": 1.0}
+        assert store.costs("r3") == {}
+
+
+def test_batches_are_known_until_their_replies_are_kept(tmp_path: Path) -> None:
+    keys = [bytes([i]) * 16 for i in range(3)]
+
+    async def main(store: Store) -> None:
+        async with store.results_writer("r1") as writer:
+            await writer.work("judge", [(keys[0], b"{}")])
+            await writer.batch_done("judge/1", "b1")
+
+    with Store.writer(tmp_path) as store:
+        store.save_batch("judge/1", "b1", keys)
+        store.save_batch("judge/1", "b2", keys[:1])
+        store.save_batch("judge/2", "b1", keys[1:])
+        assert store.batches("judge/1") == {"b1": keys, "b2": keys[:1]}
+        asyncio.run(main(store))
+        assert store.batches("judge/1") == {"b2": keys[:1]}
+        assert store.batches("judge/2") == {"b1": keys[1:]}
+        assert store.works(keys) == {keys[0]: b"{}"}
+
+
+def test_forgotten_verdicts_are_older_than_the_runs_word(tmp_path: Path) -> None:
+    with Store.writer(tmp_path) as store:
+        write(
+            store,
+            work={b"k": b"{}"},
+            items=[item(0), item(1, "skipped", "long"), item(2, "failed", "timeout")],
+        )
+        store.finish_cell(1, 3, [Figure("accuracy", 1.0, 1)])
+        before = store.run("r1").judged_since
+        store.forget_verdicts("r1", [1])
+        since = store.run("r1").judged_since
+        assert before == 0.0
+        assert store.works([b"k"], since=before) == {b"k": b"{}"}
+        assert store.works([b"k"], since=since) == {}
+        (cell,) = store.cells("r1")
+        assert (cell.done, cell.figures, cell.counts.scored, cell.counts.n_skipped) == (False, (), 0, 1)
+        write(store, work={b"k": b"{}"})
+        assert store.works([b"k"], since=since) == {b"k": b"{}"}
+
+
+def test_forgetting_is_all_or_nothing(tmp_path: Path) -> None:
+    with Store.writer(tmp_path) as store:
+        write(store, items=[item(0)])
+
+        def cells() -> Any:
+            yield 1
+            raise RuntimeError("pulled the plug")
+
+        with pytest.raises(RuntimeError):
+            store.forget_verdicts("r1", cells())
+        assert store.counts(1).scored == 1
+        assert store.run("r1").judged_since == 0.0
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = list(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", newest[:1])
+    with Store.writer(tmp_path) as store:
+        for number, run in enumerate(("r1", "r2")):
+            store._execute("INSERT INTO runs VALUES (?, NULL, '{}', '[]', ?)", (run, 100.0 + number))
+            cell = store._execute(
+                "INSERT INTO cells (run, position, model, model_info, task, task_spec, variant, protocol_id,"
+                " protocol, data) VALUES (?, 0, 'm', '{}', 't', '{}', '', 'p', '{}', 'd')",
+                (run,),
+            ).lastrowid
+            store._execute(
+                "INSERT INTO items VALUES (?, 0, 's', NULL, ?, 'scored', NULL, NULL, ?, NULL)",
+                (cell, b"k", b'{"value":1.0}'),
+            )
+        # Made in the first run and taken over by the second.
+        store._execute(
+            "INSERT INTO work VALUES (?, 'generate', ?, 100.5)", (b"k", b'{"text":"a","usage":{"cost":0.5}}')
+        )
+    monkeypatch.setattr(schema, "MIGRATIONS", newest)
+    with pytest.raises(StoreError, match="written by an older fac-eval"):
+        Store.reader(tmp_path)
+    Store.writer(tmp_path).close()
+    with Store.reader(tmp_path) as store:
+        assert store.costs("r1") == {"generate": 0.5}
+        assert store.costs("r2") == {}
+        assert store.run("r1").judged_since == 0.0
+        assert store.counts(1).scored == 1
+
+
+def test_a_store_that_must_be_there_is_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store"):
+        Store.writer(tmp_path / "none", create=False)
+    assert not (tmp_path / "none").exists()
