@@ -103,7 +103,7 @@ class SampleModel(_Described):
     ) -> list[Response]:
         """Answer each sample of `task`, in order; `positions` are the samples' places in the data set."""
 
-    def close(self) -> None:  # noqa: B027 - most hold nothing
+    def close(self) -> None:
         """Give back what it holds, once, at the end of the run's work."""
 
     @property

@@ -29,7 +29,7 @@ class UpstreamPrompt:
     read: Callable[[Path], str]
     """Finds the prompt in the file."""
     sha256: str
-    """Of the prompt's UTF-8 text, once read."""
+    """Of the prompt's UTF-8 text, once read; empty where the file's own hash has to do."""
     fill: Fill = "format"
     names: Mapping[str, str] = field(default_factory=dict)
     """Upstream's placeholder for an input of ours, where they differ."""

@@ -242,6 +242,7 @@ class Figure:
     value: float | None
     n: int
     unit: str = "%"
+    """`%`, `count` for a number of things, nothing for a rating."""
     higher_is_better: bool = True
     se: float | None = None
     low: float | None = None

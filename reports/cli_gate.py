@@ -157,7 +157,7 @@ def _write_baseline(path: Path, side: Side, policy: Policy | None, *, quiet: boo
     write_text(path, baseline_text(side, pair_by, metrics))
     samples = sum(len(scores.keys) for scores in side.tasks)
     if not quiet:
-        click.echo(f"baseline of {len(side.tasks)} tasks and {samples:,} samples written to {path}")
+        click.echo(f"baseline written to {path}: tasks {len(side.tasks)}, samples {samples:,}")
 
 
 class _Outputs:

@@ -42,16 +42,17 @@ class Recorder(ScoreTable):
         return super().column(name)
 
 
-def metrics_of(cell: CellRow, table: Recorder, parts: set[str]) -> dict[str, Metric]:
+def metrics_of(cell: CellRow, table: Recorder, parts: set[str]) -> dict[str, tuple[Metric, ...]]:
     """Of which columns each figure is a ratio of sums, where it is one.
 
     The task makes its figures once more, of the scored samples alone: how it makes them is seen on the way, and that
-    the columns found give the figure is checked by its value.
+    the columns found give the figure is checked by its value. Where all samples are right, or all wrong, several
+    columns may give it; the other side of a comparison decides then.
     """
     figures = {figure.name: figure for figure in _made_again(cell, table)}
     columns = [name for name in dict.fromkeys(table.read) if name in parts]
     follow = dict.fromkeys((x, y) for x, y in pairwise(table.read) if x != y and {x, y} <= {VALUE, *parts})
-    found: dict[str, Metric] = {}
+    found: dict[str, tuple[Metric, ...]] = {}
     for stored in cell.figures:
         figure = figures.get(stored.name, stored)
         plain = Metric(
@@ -59,9 +60,11 @@ def metrics_of(cell: CellRow, table: Recorder, parts: set[str]) -> dict[str, Met
         )
         asked = table.metrics.get(stored.name)
         possible = _possible(plain, asked, columns, list(follow))
-        metric = next((one for one in possible if _gives(table, one, figure, asked)), None)
-        if metric is not None:
-            found[stored.name] = metric
+        giving = (one for one in possible if _gives(table, one, figure, asked))
+        # Of equal columns, the likeliest scale.
+        metrics = {(one.of, one.per): one for one in reversed(list(giving))}
+        if metrics:
+            found[stored.name] = tuple(reversed(metrics.values()))
     return found
 
 
@@ -82,9 +85,10 @@ def _made_again(cell: CellRow, table: ScoreTable) -> Sequence[Figure]:
 def _possible(
     plain: Metric, asked: Metric | None, columns: Sequence[str], follow: Sequence[tuple[str, str]]
 ) -> Iterator[Metric]:
-    """What a figure may be, the likeliest first."""
+    """What a figure may be, the likeliest first; nothing else where the task says so itself."""
     if asked is not None:
         yield dataclasses.replace(plain, of=asked.of, per=asked.per, scale=asked.scale)
+        return
     names = [VALUE] if plain.main else []
     names += [plain.name] if plain.name in columns else []
     for of, per in [*((name, None) for name in names), *follow]:

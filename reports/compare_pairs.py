@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DIFFERENT_SAMPLE = "same id, other content"
 _ABSENT = "not asked"
+_ROUNDED = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,10 @@ class PairedTask:
 
         Where the task makes a figure in a way of its own, the samples' own scores stand for it.
         """
-        mine = self.reference.metrics.get(figure.name)
-        theirs = self.candidate.metrics.get(figure.name)
-        if mine is not None and theirs is not None and _columns(mine) == _columns(theirs):
-            return theirs, True
+        mine = {_columns(metric) for metric in self.reference.metrics.get(figure.name, ())}
+        for metric in self.candidate.metrics.get(figure.name, ()):
+            if _columns(metric) in mine:
+                return metric, True
         columns = [side.columns[VALUE] for side in (self.reference, self.candidate)]
         share = figure.unit == "%" and all(((column >= 0) & (column <= 1)).all() for column in columns)
         return Metric(
@@ -71,15 +72,20 @@ class PairedTask:
 
     def pairs(self, metric: Metric) -> Pairs:
         """The two columns of scores of a metric, sample by sample."""
+        import numpy as np
+
         from fac_eval.stats import pairs_of
 
         first, second = self.rows.T
         a, b = self.reference.columns, self.candidate.columns
         per = metric.per
         labels = self.candidate.clusters
+        before, after = a[metric.of][first], b[metric.of][second]
+        # A baseline file holds rounded scores, and a sample that did not change must not seem to.
+        before = np.where(np.isclose(before, after, rtol=_ROUNDED, atol=0), after, before)
         return pairs_of(
-            a[metric.of][first],
-            b[metric.of][second],
+            before,
+            after,
             reference_per=None if per is None else a[per][first],
             candidate_per=None if per is None else b[per][second],
             clusters=None if labels is None else [labels[row] for row in second.tolist()],

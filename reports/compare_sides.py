@@ -61,7 +61,7 @@ class TaskScores:
     data: str
     figures: tuple[Figure, ...]
     counts: Counts
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, tuple[Metric, ...]]
     """The figures that are ratios of sums of columns, by name."""
     keys: Sequence[str]
     """One a scored sample."""
@@ -199,7 +199,8 @@ def read_cell(store: Store, cell: CellRow, pair_by: PairBy) -> TaskScores:
 
     table = Recorder(scores())
     metrics = metrics_of(cell, table, parts)
-    wanted = {VALUE, *(name for one in metrics.values() for name in (one.of, one.per) if name is not None)}
+    ratios = [(one.of, one.per) for several in metrics.values() for one in several]
+    wanted = {VALUE, *(name for ratio in ratios for name in ratio if name is not None)}
     return TaskScores(
         task=cell.task,
         variant=cell.variant,

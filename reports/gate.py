@@ -12,6 +12,7 @@ from fac_eval.errors import suggestion
 from .compare import Difference
 from .compare_pairs import match_tasks
 from .compare_sides import Side, TaskScores
+from .compare_text import p_text
 from .gate_checks import Check, Outcome, TaskJudge
 from .gate_policy import Policy, PolicyError, demands_on, matches
 
@@ -125,5 +126,5 @@ def _with_holm(checks: Sequence[Check]) -> Iterator[Check]:
             continue
         p = next(adjusted)
         corrected = f" after Holm's correction for {tests} tests" if tests > 1 else ""
-        text = f"{check.message}, p = {p:.4f}{corrected}; a drop is significant at {check.limit:g}"
+        text = f"{check.message}, p {p_text(p)}{corrected}; a drop is significant at {check.limit:g}"
         yield dataclasses.replace(check, outcome="failed" if p <= check.limit else "passed", message=text)

@@ -67,7 +67,8 @@ def _task_lines(scores: TaskScores, names: set[str]) -> Iterator[str]:
     main = scores.main
     metrics = [
         metric
-        for name, metric in sorted(scores.metrics.items())
+        for name, several in sorted(scores.metrics.items())
+        for metric in several
         if name in names or (main is not None and name == main.name)
     ]
     # The samples' own scores are compared where the candidate's figure turns out to be none of the metrics.
@@ -162,6 +163,9 @@ def _task(held: _Task) -> TaskScores:
     wrong = next((key for key, row in zip(held.samples, rows, strict=True) if len(row) != width), None)
     if wrong is not None or not width:
         raise ValueError(f"task {held.task}, sample {wrong}: expected {width} scores")
+    metrics: dict[str, tuple[Metric, ...]] = {}
+    for metric in held.metrics:
+        metrics[metric.name] = (*metrics.get(metric.name, ()), metric)
     table = np.array(rows, dtype=np.float64).reshape(-1, width)
     return TaskScores(
         task=held.task,
@@ -171,7 +175,7 @@ def _task(held: _Task) -> TaskScores:
         data=held.data,
         figures=tuple(held.figures),
         counts=held.counts,
-        metrics={metric.name: metric for metric in held.metrics},
+        metrics=metrics,
         keys=list(held.samples),
         columns={name: table[:, index] for index, name in enumerate(held.columns)},
     )

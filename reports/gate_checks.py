@@ -196,7 +196,7 @@ class TaskJudge:
     def _cost(self, demand: Demand) -> Check:
         usage = self._usage(self._after)
         text = f"${usage.cost:.4f}, allowed ${demand.limit:g}"
-        if usage.cost > demand.limit:
+        if usage.cost > demand.limit + _ROUNDING:
             return self._check(demand, "failed", text)
         if usage.n_cost_unknown or not usage.n_cost_known:
             calls = usage.n_cost_unknown + usage.n_cost_known

@@ -182,8 +182,14 @@ class _Reader:
         if not isinstance(limits, dict) or not limits:
             raise self._wrong((*where, key), f"expected a table such as {{p95 = 2.0}}, found {limits!r}")
         self._known(limits, get_args(Percentile), (*where, key))
+        path = (*where, key)
         return [
-            Demand(key, self._number(limits, one, (*where, key), 0, float("inf")), line, percentile=one)
+            Demand(
+                key,
+                self._number(limits, one, path, 0, float("inf")),
+                self._line((*path, one)) or line,
+                percentile=one,
+            )
             for one in limits
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -51,7 +52,7 @@ def read_usage(place: RunPlace, cell: int) -> Usage:
             ]
     known = [cost for cost in costs if cost is not None]
     return Usage(
-        cost=sum(known),
+        cost=math.fsum(known),
         n_cost_known=len(known),
         n_cost_unknown=len(costs) - len(known),
         seconds=distribution(timing.get("total") for timing in timings),

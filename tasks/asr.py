@@ -170,7 +170,7 @@ class AsrTask(Task):
 
 def _count(table: ScoreTable, part: str) -> Figure:
     total = float(table.column(part).sum() + table.forgone(part).sum())
-    return Figure(part.replace("_", " "), total, table.n, unit="", higher_is_better=part == "tokens")
+    return Figure(part.replace("_", " "), total, table.n, unit="count", higher_is_better=part == "tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,15 +105,17 @@ def mean_figure(
     note: str | None = None,
 ) -> Figure:
     """The mean of a column, in percent unless said otherwise."""
-    estimate = mean_of(values).scaled(scale)
+    estimate = mean_of(values, share=unit == "%").scaled(scale)
     return figure_of(name, estimate, unit=unit, higher_is_better=higher_is_better, main=main, note=note)
 
 
-def mean_of(values: Column) -> Estimate:
-    """The mean with its interval; no value where there is no item."""
-    from fac_eval.stats import RatioSums
+def mean_of(values: Column, *, share: bool = True) -> Estimate:
+    """The mean with its interval, which stays between 0 and 1 for a `share`; no value where there is no item."""
+    from fac_eval.stats import RatioSums, bounded
 
-    return RatioSums().add(values).estimate()
+    # Ratings that all happen to be 1 are no proportion, and shares of some items' worth are no yes or no.
+    estimate = RatioSums().add(values).estimate(proportion=None if share else False)
+    return bounded(estimate) if share and estimate.method == "t" else estimate
 
 
 def group_figures(values: Column, codes: Column, names: Sequence[str]) -> list[Figure]:

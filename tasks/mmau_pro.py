@@ -46,10 +46,11 @@ DATASET = HubDataset(
         *("id", "audio_path", "question", "answer", "choices", "category", "length_type"),
         *("task_identifier", "kwargs"),
     ),
-    audio=None,
+    audio="audio_path",
     id_column="id",
     expected_rows={"test": 5305},
     files=("data.zip",),
+    archive="data.zip",
     benchmark="mmau_pro",
     sample=Path(__file__).parent / "sample_data" / "mmau_pro",
 )

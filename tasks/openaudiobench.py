@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fac_eval.audio import Audio
 from fac_eval.data.hub import DataFinder, HubDataset
-from fac_eval.data.tables import Table, open_table, require_columns
+from fac_eval.data.tables import require_columns
 from fac_eval.errors import DataError, UnreadableReply
 from fac_eval.metrics.openaudiobench import SUBSETS, Judgement, Profile, judgement, overall, subset_score
 from fac_eval.scores import Metric
@@ -73,8 +73,13 @@ class OpenAudioBenchTask(Task):
             REPO,
             self.subset,
             revision=REVISION,
+            columns=(self.question, self.reference, CLIP),
+            audio=CLIP,
+            id_column=CLIP,
             expected_rows={self.subset: self.rows},
             files=(f"eval_datas/{self.subset}/**",),
+            table=f"eval_datas/{self.subset}/{self.subset}.csv",
+            clips="audios",
             benchmark="openaudiobench",
             sample=SAMPLE_DATA,
         )
@@ -83,26 +88,19 @@ class OpenAudioBenchTask(Task):
         """The one folder."""
         return (self.dataset,)
 
-    def _folder(self, data: DataFinder) -> Path:
-        return data.folder(self.dataset) / "eval_datas" / self.subset
-
-    def _table(self, data: DataFinder) -> Table:
-        return open_table(self._folder(data) / f"{self.subset}.csv")
-
     def size(self, data: DataFinder) -> int:
         """The rows of the table. Upstream has clips that no row names: these are no items."""
-        return self._table(data).count
+        return data.table(self.dataset).count
 
     def check(self, data: DataFinder) -> None:
         """Make sure of the columns and of the clips, each of which one row names."""
-        table = self._table(data)
-        require_columns(table, (self.question, self.reference, CLIP))
-        clips = {path.name for path in (self._folder(data) / "audios").glob("*")}
+        table = data.table(self.dataset)
+        require_columns(table, self.dataset.columns)
         named: set[str] = set()
         for number, row in table.rows((CLIP,)):
             if row[CLIP] in named:
                 raise DataError(f"{table.where(number)}: {row[CLIP]!r} is named twice.")
-            if row[CLIP] not in clips:
+            if not data.clip_path(self.dataset, row[CLIP]).is_file():
                 raise DataError(
                     f"{table.where(number)}: there is no audios/{row[CLIP]}.",
                     remedy="Run fac-eval prepare openaudiobench again.",
@@ -111,11 +109,10 @@ class OpenAudioBenchTask(Task):
 
     def samples(self, data: DataFinder) -> Iterator[Sample]:
         """The rows of the table, known by the names of their clips."""
-        folder, table = self._folder(data), self._table(data)
-        for _, row in table.rows():
+        for row in data.rows(self.dataset, self.subset):
             yield Sample(
                 id=f"{self.subset}/{row[CLIP]}",
-                messages=(user(Audio.from_file(folder / "audios" / row[CLIP])),),
+                messages=(user(Audio.from_file(data.clip_path(self.dataset, row[CLIP]))),),
                 reference=row[self.reference],
                 metadata={"question": row[self.question]},
             )

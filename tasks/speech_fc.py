@@ -14,6 +14,7 @@ from fac_eval.vocabulary import Figure
 
 from .speech_fc_ideal import acebench_replies, bfcl_replies
 from .speech_fc_task import SCORED, AceBenchOptions, BfclOptions, SpeechFcTask
+from .totals import combined
 
 if TYPE_CHECKING:
     from fac_eval.metrics.toolcall_check import CallCheck
@@ -48,6 +49,7 @@ class BfclSingle(_Bfcl):
     title = "Speech-BFCL (Single)"
     description = "Spoken English requests that take one function call."
     subset = "bfcl_single"
+    rows = 578
 
 
 class BfclParallel(_Bfcl):
@@ -57,6 +59,7 @@ class BfclParallel(_Bfcl):
     title = "Speech-BFCL (Parallel)"
     description = "Spoken English requests that take several function calls, in any order."
     subset = "bfcl_parallel"
+    rows = 372
     category = "parallel"
 
 
@@ -67,6 +70,7 @@ class SmartInteractSingle(_Bfcl):
     title = "Speech-SmartInteract (Single)"
     description = "Spoken Mandarin requests to a car or a home that take one function call."
     subset = "smartinteract"
+    rows = 668
 
 
 class _AceBench(SpeechFcTask):
@@ -99,6 +103,7 @@ class AceBenchSingle(_AceBench):
     title = "Speech-ACEBench (Single)"
     description = "Spoken Mandarin requests that take one function call."
     subset = "acebench_single"
+    rows = 208
 
 
 class AceBenchParallel(_AceBench):
@@ -108,6 +113,7 @@ class AceBenchParallel(_AceBench):
     title = "Speech-ACEBench (Parallel)"
     description = "Spoken Mandarin requests that take several function calls."
     subset = "acebench_parallel"
+    rows = 88
 
 
 _TASKS: tuple[type[SpeechFcTask], ...] = (
@@ -133,7 +139,8 @@ def _overall(figures: Mapping[str, Figure]) -> Figure | str:
     outcome = table4_overall(printed)
     if isinstance(outcome, OverallWithheld):
         return f"no score for {', '.join(names[subset] for subset in outcome.missing)}"
-    return Figure("Overall", outcome.value, sum(figures[name].n for name in names.values()), main=True)
+    terms = {name: figures[name] for name in names.values()}
+    return combined("Overall", outcome.value, terms, dict.fromkeys(terms, 1 / len(terms)))
 
 
 BENCHMARK = Benchmark(

@@ -108,6 +108,7 @@ class SpeechFcTask(Task):
     options: SpeechFcOptions
     subset: ClassVar[str]
     """What the sub-set is called in `FOLDERS`, and where accuracies are added up."""
+    rows: ClassVar[int]
     columns: ClassVar[tuple[str, ...]] = ("function", "ground_truth")
     """What the scorer reads besides the prediction."""
     # Upstream decodes text greedily and leaves the length to the checkpoint.
@@ -123,8 +124,19 @@ class SpeechFcTask(Task):
     @cached_property
     def dataset(self) -> HubDataset:
         """The sub-set's folder on the hub."""
-        pattern = f"{self.folder.replace('_', '?')}/**"
-        return HubDataset(REPO, self.folder, files=(pattern,), benchmark="speech_fc", sample=SAMPLE_DATA)
+        folder = self.folder.replace("_", "?")
+        return HubDataset(
+            REPO,
+            self.folder,
+            columns=(*self.columns, "file_name", "dataset_key"),
+            audio="file_name",
+            id_column="dataset_key",
+            expected_rows={self.folder: self.rows},
+            files=(f"{folder}/**",),
+            table=f"{folder}/metadata.jsonl",
+            benchmark="speech_fc",
+            sample=SAMPLE_DATA,
+        )
 
     def datasets(self) -> tuple[HubDataset, ...]:
         """The sub-set's folder, unless a file of predictions brings the items."""
@@ -137,9 +149,8 @@ class SpeechFcTask(Task):
     def check(self, data: DataFinder) -> None:
         """Make sure of the columns, of the system prompt, and that a file of predictions is about this sub-set."""
         table = self._table(data)
-        require_columns(table, self.columns)
+        require_columns(table, self.columns if self.options.records else self.dataset.columns)
         if not self.options.records:
-            require_columns(table, ("file_name", "dataset_key"))
             if self.options.tools == "prompt":
                 prompt_template(self.wording)
         elif "category" in table.columns:
@@ -177,7 +188,7 @@ class SpeechFcTask(Task):
             if name in taken:  # upstream's scorer takes no notice of the key
                 name = f"{name}#{number}"
             taken.add(name)
-            yield self._sample(name, row, self._clip(table.path, name, row))
+            yield self._sample(name, row, self._clip(data, name, row))
 
     def _sample(self, name: str, row: Mapping[str, Any], clip: Audio) -> Sample:
         speaker = _SPEAKER.search(name)
@@ -192,25 +203,16 @@ class SpeechFcTask(Task):
             cluster=name[: speaker.start()] if speaker else None,
         )
 
-    def _clip(self, table: Path, name: str, row: Mapping[str, Any]) -> Audio:
+    def _clip(self, data: DataFinder, name: str, row: Mapping[str, Any]) -> Audio:
         if self.options.records:
             # Predictions are scored without their clips; a model that asks for the sound is told it is not here.
             return Audio.reference(blake2b(name.encode(), digest_size=16).hexdigest(), seconds=0.0)
-        named = str(row.get("file_name"))
-        places = [table.parent / named, table.parent.parent / named]
-        return Audio.from_file(next((place for place in places if place.is_file()), places[0]))
+        return Audio.from_file(data.clip_path(self.dataset, str(row.get("file_name"))))
 
     def _table(self, data: DataFinder) -> Table:
         if self.options.records:
             return open_table(Path(self.options.records).expanduser())
-        folder = data.folder(self.dataset)
-        found = sorted(folder.glob(f"{self.folder.replace('_', '?')}/metadata.jsonl"))
-        if not found:
-            raise DataError(
-                f"{folder} has no {self.folder}/metadata.jsonl.",
-                remedy="Run fac-eval prepare speech_fc again.",
-            )
-        return open_table(found[0])
+        return data.table(self.dataset)
 
     def _check_category(self, where: str, category: Any) -> None:
         others = {_folded(folder) for folder in FOLDERS.values() if folder != self.folder}

@@ -130,7 +130,7 @@ class UltraEvalTask(Task):
             table.figure(Metric("silent", of="silent", higher_is_better=False)),
             table.figure(Metric("truncated", of="truncated", higher_is_better=False)),
         ]
-        return [figure for figure in figures if figure.value is not None]
+        return [figure for figure in figures if figure.main or figure.value is not None]
 
     @abstractmethod
     def _view(self, table: ScoreTable, name: str, *, main: bool = False) -> Figure:
@@ -146,8 +146,9 @@ class UltraEvalTask(Task):
             return []
         sums = RatioSums().add(table.column("speech"), clusters=table.clusters).add([0.0] * n_failed)
         shown = self._view(table, "speech")
-        scale = 100.0 if shown.unit == "%" else 10.0
-        return [figure_of("speech, all items", sums.estimate().scaled(scale), unit=shown.unit)]
+        percent = shown.unit == "%"
+        estimate = sums.estimate(proportion=None if percent else False).scaled(100 if percent else 10)
+        return [figure_of("speech, all items", estimate, unit=shown.unit)]
 
 
 @dataclass(frozen=True, slots=True)

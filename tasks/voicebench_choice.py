@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub import ALL_SPLITS, DataFinder
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score
 
@@ -124,7 +124,7 @@ class Mmsu(MultipleChoice):
     @property
     def expected_rows(self) -> Mapping[str, int]:
         """Only the total is published."""
-        return {}
+        return {ALL_SPLITS: self.rows}
 
 
 class OpenBookQa(MultipleChoice):

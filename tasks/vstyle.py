@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
 from fac_eval.data.hub import DataFinder, HubDataset
-from fac_eval.data.tables import Table, open_table, require_columns
+from fac_eval.data.tables import require_columns
 from fac_eval.errors import DataError, UnreadableReply
 from fac_eval.task import Benchmark, Need, Task
 from fac_eval.vocabulary import Evidence, Figure, Question, Response, Sample, Score, Settings, user
@@ -58,7 +58,11 @@ class VStyleTask(Task):
         return HubDataset(
             "zhanjun/VStyle",
             self.language,
+            columns=COLUMNS,
+            audio="file_name",
+            id_column="id",
             files=(f"{self.language}/**",),
+            table=f"{self.language}/metadata.jsonl",
             benchmark=self.name,
             sample=SAMPLE_DATA,
         )
@@ -81,17 +85,17 @@ class VStyleTask(Task):
 
     def check(self, data: DataFinder) -> None:
         """Make sure of the columns."""
-        require_columns(self._table(data), COLUMNS)
+        require_columns(data.table(self.dataset), COLUMNS)
 
     def size(self, data: DataFinder) -> int:
         """The lines of the table of instructions."""
-        return self._table(data).count
+        return data.table(self.dataset).count
 
     def samples(self, data: DataFinder) -> Iterator[Sample]:
         """The instructions in the table's order."""
         from fac_eval.metrics.vstyle import weights
 
-        table, known = self._table(data), weights()
+        table, known = data.table(self.dataset), weights()
         for number, row in table.rows():
             if row["ability"] not in known:
                 raise DataError(
@@ -100,7 +104,7 @@ class VStyleTask(Task):
                 )
             yield Sample(
                 id=str(row["id"]),
-                messages=(user(Audio.from_file(table.path.parent / str(row["file_name"]))),),
+                messages=(user(Audio.from_file(data.clip_path(self.dataset, str(row["file_name"])))),),
                 metadata={"ability": row["ability"], "instruction": row["instruct_text"]},
             )
 
@@ -142,12 +146,6 @@ class VStyleTask(Task):
     def ideal(self, sample: Sample) -> Response:
         """Some speech: the instruction itself. What it is worth is for the judge to say."""
         return Response(text=sample.metadata["instruction"], speech=_clips(sample)[0], finish_reason="stop")
-
-    def _table(self, data: DataFinder) -> Table:
-        path = data.folder(self.dataset) / str(self.language) / "metadata.jsonl"
-        if not path.is_file():
-            raise DataError(f"{path} is not there.", remedy="Run fac-eval prepare vstyle again.")
-        return open_table(path)
 
 
 class VStyleEn(VStyleTask):

@@ -199,9 +199,14 @@ def test_every_column_of_an_export_is_explained(column: str) -> None:
     assert f"`{column}`" in text_of("docs/store.md")
 
 
+def test_the_list_of_benchmarks_names_every_page() -> None:
+    for page in DOCS.glob("benchmarks/*.md"):
+        assert f"(benchmarks/{page.name})" in text_of("docs/benchmarks.md")
+
+
 def test_every_subset_and_variant_of_a_benchmark_is_explained() -> None:
-    page = text_of("docs/benchmarks.md")
     for benchmark in benchmarks():
+        page = text_of(f"docs/benchmarks/{benchmark.name}.md")
         for task in benchmark.tasks:
             assert f"`{task.name}`" in page
             for field, hint in get_type_hints(task.Options).items():

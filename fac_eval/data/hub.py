@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.data import _hub_api, _layout
 from fac_eval.data.places import FileHashes, cache_root, offline_switch
-from fac_eval.data.tables import open_table
+from fac_eval.data.tables import Table, open_table
 from fac_eval.errors import AudioError, DataError, MissingResource, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HubDataset:
-    """A data set on the hub: `splits` of a `config` in Parquet, or any `files` that a task reads itself."""
+    """A data set on the hub: `splits` of a `config` in Parquet, or `files` with a `table` of rows among them."""
 
     repo: str
     config: str = "default"
@@ -32,13 +32,20 @@ class HubDataset:
     columns: tuple[str, ...] = ()
     """The columns that are read, all of which must be there; none named means whatever there is."""
     audio: str | None = "audio"
-    """The column of clips, if there is one."""
+    """The column of clips, or of the names of their files, if there is one."""
     id_column: str | None = None
     """The column whose values must not repeat, if there is one."""
     expected_rows: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """Rows of each split, as published."""
+    """Rows of each split, as published; under `ALL_SPLITS` those of all, where only that number is."""
     files: tuple[str, ...] = ()
     """Patterns of files outside the Parquet layout, e.g. `en/wav/*`; a last `**` takes everything below."""
+    table: str = ""
+    """The pattern of the one of `files` that holds the rows, e.g. `en/metadata.jsonl`. They count as a split that is
+    called as the config is."""
+    clips: str = ""
+    """The folder, seen from the table's, of the files that the column of clips names."""
+    archive: str = ""
+    """The one of `files` that is a ZIP archive of clips, which may also lie beside it unpacked."""
     benchmark: str = ""
     """What `fac-eval prepare` knows it by, if not its repository."""
     sample: Path | None = None
@@ -65,6 +72,9 @@ class Source:
     commit: str | None = None
 
 
+ALL_SPLITS = "all splits"
+"""Stands for a split where only the number of rows of all together is published."""
+
 SHIPPED = "sample"
 """Given instead of a folder: the few items that ship with each task."""
 
@@ -85,6 +95,7 @@ class DataFinder:
         self._cache = cache or cache_root()
         self._offline = offline
         self._sources: dict[HubDataset, Source] = {}
+        self._tables: dict[HubDataset, Table] = {}
 
     def source(self, dataset: HubDataset) -> Source:
         """Where `dataset` will be read from; raises if it is nowhere.
@@ -109,9 +120,26 @@ class DataFinder:
     def splits(self, dataset: HubDataset) -> tuple[str, ...]:
         """The splits that are there: all of them, but a folder of the user's may hold fewer."""
         folder = self.source(dataset).folder
+        if dataset.table:
+            return (dataset.config,)
         if folder is None:
             return dataset.splits
         return tuple(split for split in dataset.splits if _layout.local_shards(folder, dataset.config, split))
+
+    def table(self, dataset: HubDataset) -> Table:
+        """The file of rows of a data set that names one.
+
+        Raises:
+            MissingResource: The data set is not on this machine.
+            DataError: Its folder lacks the file, or it cannot be read.
+        """
+        if dataset not in self._tables:
+            folder = self.folder(dataset)
+            found = sorted(folder.glob(dataset.table))
+            if not found:
+                raise DataError(f"{folder} has no {dataset.table}.", remedy=_how_to_prepare(dataset))
+            self._tables[dataset] = open_table(found[0])
+        return self._tables[dataset]
 
     def rows(
         self, dataset: HubDataset, split: str, columns: Sequence[str] | None = None
@@ -122,6 +150,8 @@ class DataFinder:
         """
         source = self.source(dataset)
         columns = dataset.columns if columns is None else columns
+        if dataset.table:
+            return (row for _, row in self.table(dataset).rows(columns or None))
         if source.folder is None:
             return _hub_api.stream_rows(
                 dataset.repo, dataset.config, split, revision=source.commit, columns=columns
@@ -149,17 +179,28 @@ class DataFinder:
         data, path = cell.get("bytes"), str(cell.get("path") or "audio")
         if data:
             return Audio.from_bytes(data, name=path)
-        folder = self.folder(dataset)
-        for file in (folder / path, folder / dataset.config / path):
-            if file.is_file():
-                return Audio.from_file(file)
+        file = self.clip_path(dataset, path)
+        if file.is_file():
+            return Audio.from_file(file)
         raise AudioError(
-            f"{folder} has no file {path!r}, which a row names as its audio.", remedy="Fetch it again."
+            f"{self.folder(dataset)} has no file {path!r}, which a row names as its audio.",
+            remedy="Fetch it again.",
         )
+
+    def clip_path(self, dataset: HubDataset, name: str) -> Path:
+        """Where the file is that a row names as its clip, or where it should be."""
+        folder = self.folder(dataset)
+        if dataset.table:
+            places = [self.table(dataset).path.parent / dataset.clips / name, folder / name]
+        else:
+            places = [folder / name, folder / dataset.config / name]
+        return next((place for place in places if place.is_file()), places[0])
 
     def count(self, dataset: HubDataset, split: str | None = None) -> int | None:
         """Rows of a split, or of all splits there are; `None` where only reading the data tells."""
         source = self.source(dataset)
+        if dataset.table:
+            return self.table(dataset).count
         splits = self.splits(dataset) if split is None else (split,)
         if source.folder is not None:
             shards = [

@@ -23,7 +23,7 @@ Format = Literal["parquet", "csv", "jsonl"]
 Row = dict[str, Any]
 
 STANDARD_OUTPUT = "-"
-_NESTED = ("reference", "metadata", "tool_calls", "parts", "evidence", "quality", "verdicts")
+_NESTED = ("reference", "metadata", "tool_calls", "parts", "evidence", "quality", "similarities", "verdicts")
 _WHOLE = ("position", "input_tokens", "output_tokens")
 _REAL = ("score", "cost", "seconds", "first_token_seconds")
 COLUMNS = (
@@ -53,6 +53,7 @@ COLUMNS = (
     "skip_reason",
     "transcript",
     "quality",
+    "similarities",
     "verdicts",
     "input_tokens",
     "output_tokens",
@@ -137,6 +138,7 @@ def _row(
         "skip_reason": item.reason if item.outcome == "skipped" else None,
         "transcript": item.evidence.get("transcript"),
         "quality": item.evidence.get("quality", {}),
+        "similarities": item.evidence.get("similarities", []),
         "verdicts": item.evidence.get("verdicts", []),
         "input_tokens": usage.get("input_tokens"),
         "output_tokens": usage.get("output_tokens"),

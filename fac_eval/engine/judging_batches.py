@@ -71,7 +71,8 @@ class BatchJudgeStage(JudgeStage):
             self._stop.request(error)
             return
         except Exception as error:  # noqa: BLE001 - whatever a judge throws, only the questions at hand fail
-            await self._fail(keys, f"the batch was not taken: {describe_error(error)}", sink)
+            told = str(error) if isinstance(error, BatchFailed) else describe_error(error)
+            await self._fail(keys, f"the batch was not taken: {told}", sink)
             return
         # At once and in this thread: nothing may come between the batch's existence and its being known.
         self._store.save_batch(self._judge.fingerprint, batch, keys)

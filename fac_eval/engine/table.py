@@ -44,6 +44,8 @@ def numbers(figure: Figure) -> tuple[str, str]:
     """A figure's value and its interval, as distances from the value."""
     if figure.value is None:
         return "-", ""
+    if figure.unit == "count":
+        return f"{figure.value:,.0f}", ""
     value = f"{figure.value:.2f}{'' if figure.unit != '%' else ' %'}"
     if figure.low is None or figure.high is None:
         return value, ""

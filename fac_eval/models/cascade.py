@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fac_eval.audio import Audio
 from fac_eval.errors import UsageError
-from fac_eval.interfaces import AsyncModel, Capabilities, Model, SampleModel, Spender
+from fac_eval.interfaces import (
+    AnyModel,
+    AsyncModel,
+    Capabilities,
+    Model,
+    SampleModel,
+    Spender,
+    Synthesizer,
+    Transcriber,
+)
 from fac_eval.resolve import resolve_model, resolve_synthesizer, resolve_transcriber
 from fac_eval.vocabulary import Failure, Message, Request, Response, Sample, Text, Timings
 
@@ -26,25 +35,27 @@ Result = TypeVar("Result")
 
 
 class Cascade(SampleModel):
-    """Hears the question, has a text model answer it, and says the answer."""
+    """Hears the question, has a text model answer it, and says the answer.
+
+    Without a text model it repeats what it heard: so a recogniser alone is put to the test.
+    """
 
     name = "cascade"
 
-    def __init__(self, asr: str, llm: str, tts: str | None = None, batch_size: int = 8) -> None:
+    def __init__(self, asr: str, llm: str | None = None, tts: str | None = None, batch_size: int = 8) -> None:
         """`asr` is a transcriber, `llm` any model, `tts` a synthesizer; each a spec, quoted where it has commas.
 
         Without a voice the cascade answers in text.
         """
         self._ears = resolve_transcriber(asr)
-        self._mind = resolve_model(llm)
+        self._mind = None if llm is None else resolve_model(llm)
         self._voice = None if tts is None else resolve_synthesizer(tts)
-        if "text" not in self._mind.capabilities.inputs:
+        if self._mind is not None and "text" not in self._mind.capabilities.inputs:
             raise UsageError(f"the model {self._mind.name} of the cascade takes no text")
-        parts = [self._ears.name, self._mind.name, *([] if self._voice is None else [self._voice.name])]
-        self.name = f"cascade({'+'.join(parts)})"
+        self.name = f"cascade({'+'.join(part.name for part in self._parts)})"
         self.capabilities = Capabilities(
             outputs=frozenset({"text", "speech"} if self._voice else {"text"}),
-            tools=self._mind.capabilities.tools,
+            tools=self._mind is not None and self._mind.capabilities.tools,
             batch_size=batch_size,
         )
         self._loaded = False
@@ -52,19 +63,21 @@ class Cascade(SampleModel):
     @property
     def fingerprint(self) -> str:
         """Those of its parts."""
-        voice = None if self._voice is None else self._voice.fingerprint
-        parts = [self._ears.fingerprint, self._mind.fingerprint, voice]
-        return f"cascade/{json.dumps(parts, separators=(',', ':'))}"
+        prints = [None if part is None else part.fingerprint for part in self._roles.values()]
+        return f"cascade/{json.dumps(prints, separators=(',', ':'))}"
 
     def describe(self) -> Mapping[str, object]:
         """With what its parts say about themselves."""
-        voice = {} if self._voice is None else {"tts": dict(self._voice.describe())}
-        return {
-            **super().describe(),
-            "asr": dict(self._ears.describe()),
-            "llm": dict(self._mind.describe()),
-            **voice,
-        }
+        parts = {role: dict(part.describe()) for role, part in self._roles.items() if part is not None}
+        return {**super().describe(), **parts}
+
+    @property
+    def _roles(self) -> dict[str, Transcriber | AnyModel | Synthesizer | None]:
+        return {"asr": self._ears, "llm": self._mind, "tts": self._voice}
+
+    @property
+    def _parts(self) -> list[Transcriber | AnyModel | Synthesizer]:
+        return [part for part in self._roles.values() if part is not None]
 
     def respond(
         self, task: Task, samples: Sequence[Sample], requests: Sequence[Request], positions: Sequence[int]
@@ -73,15 +86,20 @@ class Cascade(SampleModel):
         began = time.perf_counter()
         self._load()
         heard = self._hear(requests, task.language)
-        asked = [
-            dataclasses.replace(request, messages=_in_words(request.messages, heard), output="text")
-            for request in requests
-        ]
-        answers = self._think(task, samples, asked, positions)
+        if self._mind is None:
+            answers = [_repeated(request, heard) for request in requests]
+        else:
+            asked = [
+                dataclasses.replace(request, messages=_in_words(request.messages, heard), output="text")
+                for request in requests
+            ]
+            answers = self._think(self._mind, task, samples, asked, positions)
         spoken = self._say([answer.text or "" for answer in answers], requests, answers)
         total = time.perf_counter() - began
         return [
-            _joined(answer, clip, [heard[key] for key in _clips(request)], Timings(total, batch=len(requests)))
+            _joined(
+                answer, clip, [heard[key] for key in _clips(request)], Timings(total, batch=len(requests))
+            )
             for answer, clip, request in zip(answers, spoken, requests, strict=True)
         ]
 
@@ -101,7 +119,7 @@ class Cascade(SampleModel):
                 self._wait(self._mind.aclose())
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 del self.__dict__["_loop"]
-        else:
+        elif self._mind is not None:
             self._mind.close()
         if self._loaded:
             self._ears.close()
@@ -140,9 +158,13 @@ class Cascade(SampleModel):
         return {key: text.strip() for key, text in zip(clips, texts, strict=True)}
 
     def _think(
-        self, task: Task, samples: Sequence[Sample], asked: Sequence[Request], positions: Sequence[int]
+        self,
+        mind: AnyModel,
+        task: Task,
+        samples: Sequence[Sample],
+        asked: Sequence[Request],
+        positions: Sequence[int],
     ) -> list[Response]:
-        mind = self._mind
         if isinstance(mind, SampleModel):
             return mind.respond(task, samples, asked, positions)
         if isinstance(mind, AsyncModel):
@@ -184,14 +206,16 @@ def _clips(request: Request) -> dict[str, Audio]:
     }
 
 
+def _repeated(request: Request, heard: Mapping[str, str]) -> Response:
+    return Response(text=" ".join(heard[key] for key in _clips(request)), finish_reason="stop")
+
+
 def _in_words(messages: Sequence[Message], heard: Mapping[str, str]) -> tuple[Message, ...]:
     """The messages with each clip replaced by what was heard in it."""
     return tuple(
         dataclasses.replace(
             message,
-            parts=tuple(
-                Text(heard[part.key]) if isinstance(part, Audio) else part for part in message.parts
-            ),
+            parts=tuple(Text(heard[part.key]) if isinstance(part, Audio) else part for part in message.parts),
         )
         for message in messages
     )

@@ -1,7 +1,7 @@
 """NV-Embed-v2 in PyTorch: Mistral layers that look both ways, and a latent attention that pools their output.
 
-The checkpoint's own modelling code runs on no transformers above 4.42 and would have to be trusted, so its arithmetic
-is written out here (nvidia/NV-Embed-v2 modeling_nvembed.py names the tensors).
+The checkpoint's own modelling code does not run with current versions of transformers, and would have to be trusted, so
+its arithmetic is written out here (nvidia/NV-Embed-v2 modeling_nvembed.py names the tensors).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +43,8 @@ SILENT = 1e-4
 """Where no sample reaches this, there is nothing to hear; the score is then the network's biases."""
 
 _SMALLER = "https://github.com/tarepan/SpeechMOS/releases/download/v1.0.0/utmos22_strong_step7459_v1.pt"
+_PADDED = 1.1
+"""The most that a batch may hold, padding included, in terms of its sound."""
 _DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -175,13 +177,9 @@ class Utmos(QualityMeter):
         if self._network is None:
             self.load()
         assert self._network is not None
-        cap = self._batch_seconds * UTMOS_RATE
+        lengths = {index: len(wave) for index, wave in waves.items()}
         scores: dict[int, float] = {}
-        queue = sorted(waves, key=lambda index: len(waves[index]), reverse=True)
-        while queue:
-            fits = int(cap // len(waves[queue[0]]))
-            count = max(1, min(fits, self.batch_size))
-            batch, queue = queue[:count], queue[count:]
+        for batch in _batches(lengths, self.batch_size, self._batch_seconds * UTMOS_RATE):
             scores.update(zip(batch, self._network.score([waves[index] for index in batch]), strict=True))
         return scores
 
@@ -207,3 +205,18 @@ class Utmos(QualityMeter):
     @cached_property
     def _sizes(self) -> UtmosSizes:
         return PUBLISHED if self._path is None else sizes_beside(self._file)
+
+
+def _batches(lengths: Mapping[int, int], most_clips: int, most_samples: float) -> Iterator[list[int]]:
+    """Clips in batches, the longest first; one ends where the padding would outweigh what a batch saves."""
+    batch: list[int] = []
+    total = 0
+    for index in sorted(lengths, key=lambda index: lengths[index], reverse=True):
+        total += lengths[index]
+        padded = (len(batch) + 1) * lengths[batch[0]] if batch else 0
+        if len(batch) == most_clips or padded > min(most_samples, _PADDED * total):
+            yield batch
+            batch, total = [], lengths[index]
+        batch.append(index)
+    if batch:
+        yield batch

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from fac_eval import Task
+from fac_eval import Task, registry
 from fac_eval.errors import PluginError, UnknownName, UsageError
+from fac_eval.interfaces import Transcriber
 from fac_eval.models.sanity import Oracle
 from fac_eval.resolve import (
+    all_rubrics,
+    find_rubric,
     rebuild_task,
+    resolve_embedder,
     resolve_judge,
+    resolve_meter,
     resolve_model,
+    resolve_synthesizer,
     resolve_tasks,
+    resolve_transcriber,
     settings_overrides,
 )
 from fac_eval.task import Group
+from tests.support.judges import ENTRIES
 from tests.support.plugins import install
 from tests.support.toys import ToyTask
 
@@ -28,9 +37,10 @@ def names(*patterns: str, **options: Any) -> list[str]:
 
 
 def test_a_benchmark_stands_for_its_tasks() -> None:
-    assert names("voicebench") == [
-        f"voicebench/{n}" for n in ("mmsu", "openbookqa", "ifeval", "advbench", "bbh")
-    ]
+    shorts = ("mmsu", "openbookqa", "ifeval", "advbench", "bbh")
+    found = names("voicebench")
+    assert [name for name in found if name.partition("/")[2] in shorts] == [f"voicebench/{n}" for n in shorts]
+    assert all(name.startswith("voicebench/") for name in found)
 
 
 def test_wildcards_and_repetition() -> None:
@@ -91,9 +101,59 @@ def test_a_plugin_of_the_wrong_kind_is_refused(monkeypatch: pytest.MonkeyPatch) 
     install(monkeypatch, "model", {"odd": "math:pi"})
     with pytest.raises(PluginError, match="must be a subclass of Model, AsyncModel, SampleModel"):
         resolve_model("odd")
-    install(monkeypatch, "judge", {"odd": "math:pi"})
-    with pytest.raises(PluginError, match="must be a Judge"):
-        resolve_judge("odd")
+    for kind, resolve, wanted in PARTS:
+        install(monkeypatch, kind, {"odd": "math:pi"})
+        with pytest.raises(PluginError, match=f"the {kind} 'odd' must be a subclass of {wanted}"):
+            resolve("odd")
+
+
+PARTS: list[tuple[registry.Kind, Callable[[Any], Any], str]] = [
+    ("judge", resolve_judge, "Judge"),
+    ("transcriber", resolve_transcriber, "Transcriber"),
+    ("meter", resolve_meter, "QualityMeter"),
+    ("embedder", resolve_embedder, "Embedder"),
+    ("synthesizer", resolve_synthesizer, "Synthesizer"),
+]
+
+
+class Ears(Transcriber):
+    """Hears nothing."""
+
+    name = "ears"
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
+    @property
+    def fingerprint(self) -> str:
+        return f"ears/{self.size}"
+
+    def transcribe(self, clips: Sequence[Any], language: str | None = None) -> list[str]:
+        return [""] * len(clips)
+
+
+def test_instruments_from_specs_tables_and_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "transcriber", {"ears": "tests.fac_eval.test_resolve:Ears"})
+    assert resolve_transcriber("ears:size=3").fingerprint == "ears/3"
+    assert resolve_transcriber({"name": "ears", "size": 4}).fingerprint == "ears/4"
+    ears = Ears()
+    assert resolve_transcriber(ears) is ears
+    with pytest.raises(UnknownName, match="unknown transcriber 'eras'"):
+        resolve_transcriber("eras")
+    with pytest.raises(UsageError, match="size"):
+        resolve_transcriber("ears:size=big")
+
+
+def test_rubrics_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "rubric", {**ENTRIES, "odd": "math:pi"})
+    assert find_rubric("toy/vote").own == "Is {answer} right?"
+    assert {"toy/rate", "toy/vote"} <= set(all_rubrics())
+    with pytest.raises(UnknownName, match=r"unknown rubric 'toy/vot'.*\n.*'toy/vote'"):
+        find_rubric("toy/vot")
+    with pytest.raises(UnknownName, match="unknown rubric 'nobody/vote' in task t"):
+        find_rubric("nobody/vote", where="task t")
+    with pytest.raises(PluginError, match="must be a tuple of Rubric"):
+        find_rubric("odd/vote")
 
 
 def test_models_from_specs_tables_and_objects() -> None:

@@ -113,7 +113,7 @@ def scores(
         data="d1",
         figures=tuple(figures or made),
         counts=Counts(n + n_failed, n, dict(failed or {})),
-        metrics=metrics,
+        metrics={name: (one,) for name, one in metrics.items()},
         keys=list(keys) if keys is not None else [f"k{row}" for row in range(n)],
         columns=columns,
         clusters=clusters,

@@ -336,7 +336,7 @@ def test_figures_that_are_printed_rounded_are_known_for_what_they_are(tmp_path: 
     store = str(tmp_path / "store")
     run = fac_eval.run("random", ["speech_fc/bfcl_single"], data="sample", store=store, progress=False)
     (task,) = side(tmp_path, run.id).tasks
-    assert task.metrics["accuracy"].of == "value"
+    assert [metric.of for metric in task.metrics["accuracy"]] == ["value"]
 
 
 @pytest.mark.parametrize(
@@ -411,12 +411,30 @@ def test_how_a_task_makes_its_figures_is_found_out(tmp_path: Path, monkeypatch: 
     install(monkeypatch, "task", {"pooled": "pooled_task:Pooled"})
     run = fac_eval.run(Echo(), Pooled(), store=str(tmp_path / "store"), progress=False)
     (task,) = side(tmp_path, run.id).tasks
-    found = {name: (metric.of, metric.per, metric.scale) for name, metric in task.metrics.items()}
-    assert found == {"wer": ("errors", "words", 100.0), "odd ones": ("odd", None, 100.0)}
+    found = {
+        name: [(one.of, one.per, one.scale) for one in several] for name, several in task.metrics.items()
+    }
+    assert found == {"wer": [("errors", "words", 100.0)], "odd ones": [("odd", None, 100.0)]}
     assert sorted(task.columns) == ["errors", "odd", "value", "words"]
+
+
+def test_a_perfect_side_is_compared_by_what_the_other_side_s_figure_is_made_of(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    fac_eval.run(["oracle"], "asr/librispeech_clean", data="sample", store=store, progress=False)
+    (task,) = side(tmp_path, "latest").tasks
+    # Nothing but zeros: every column gives the figure.
+    assert {"value", "errors", "deletions"} <= {metric.of for metric in task.metrics["wer"]}
+    other = scores(
+        {"errors": [2.0] + [1.0] * 11, "tokens": [5.0] + [9.0] * 11},
+        task=task.task,
+        metric=Metric("wer", of="errors", per="tokens", higher_is_better=False, main=True),
+        keys=task.keys,
+    )
+    one = compared(task, other)
+    assert (one.metric, one.candidate) == ("wer", pytest.approx(100 * 13 / 104))
 
 
 def test_a_task_that_is_not_installed_is_compared_by_its_stored_figures(tmp_path: Path) -> None:
     run = fac_eval.run(Echo(), ToyTask(), store=str(tmp_path / "store"), progress=False)
     (task,) = side(tmp_path, run.id).tasks
-    assert {name: metric.of for name, metric in task.metrics.items()} == {"accuracy": "value"}
+    assert {name: several[0].of for name, several in task.metrics.items()} == {"accuracy": "value"}

@@ -45,7 +45,9 @@ def find_browser() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-needs_browser = pytest.mark.skipif(find_browser() is None, reason=f"no browser on the path: {', '.join(NAMES)}")
+needs_browser = pytest.mark.skipif(
+    find_browser() is None, reason=f"no browser on the path: {', '.join(NAMES)}"
+)
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def open_page() -> Iterator[Page]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=wire,
+            preexec_fn=wire,  # noqa: PLW1509 - two system calls between fork and exec
             pass_fds=(3, 4),
         )
         for fd in (*theirs, to_browser[0], from_browser[1]):
@@ -148,6 +150,11 @@ class Page:
         self._call("Page.navigate", url=url)
         self.until(f"location.href !== 'about:blank' && {ready}")
 
+    def leave(self) -> None:
+        """Close the document, so that it asks a server that ends for nothing more."""
+        self._call("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
+
     def resize(self, width: int, height: int, *, scale: float = 1) -> None:
         """The size of the window; below 500 it is a phone."""
         self._call(
@@ -168,7 +175,9 @@ class Page:
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
         )
         if "exceptionDetails" in done:
-            raise BrowserError(f"{expression}: {done['exceptionDetails'].get('exception', {}).get('description')}")
+            raise BrowserError(
+                f"{expression}: {done['exceptionDetails'].get('exception', {}).get('description')}"
+            )
         return done["result"].get("value")
 
     def until(self, expression: str, patience: float = PATIENCE) -> Any:
@@ -189,12 +198,14 @@ class Page:
 
     def text(self, selector: str = "body") -> str:
         """The text that an element shows."""
-        return str(self.value(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        one = f"document.querySelector({json.dumps(selector)})"
+        return str(self.value(f"{one}?.innerText ?? {one}?.textContent ?? ''"))
 
     def texts(self, selector: str) -> list[str]:
         """The texts that all elements of a kind show."""
         found: list[str] = self.value(
-            f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.innerText.trim())"
+            f"[...document.querySelectorAll({json.dumps(selector)})]"
+            ".map((one) => (one.innerText ?? one.textContent).trim())"
         )
         return found
 

@@ -19,19 +19,31 @@ FORMS = {
     ),
 }
 FORMS["openaudiobench/web_questions"] = FORMS["openaudiobench/trivia_qa"]
-"""The replies to an answer at its best and at its worst."""
+FORMS["mmau/judge"] = FORMS["voicebench/mcq"]
+FORMS["ultraeval_audio/chatbot"] = FORMS["openaudiobench/alpaca_eval"]
+FORMS["mmau_pro/open"] = tuple(  # type: ignore[assignment]
+    "\n".join(
+        f"{name}: {mark} - so it is"
+        for name in ("CORRECTNESS", "RELEVANCE", "COMPLETENESS", "CLARITY", "OVERALL")
+    )
+    for mark in (5, 1)
+)
+FORMS["vstyle"] = ("All there. [[5]]", "Nothing to hear. [[1]]")
+"""The replies to an answer at its best and at its worst; one for all rubrics of a benchmark that ask alike."""
 
 
 def is_right(question: Question) -> bool:
     """Whether the answer is, or is part of, the right one; where there is none, whether it is an answer at all."""
+    if "answer" not in question.inputs:
+        return bool(question.audio)
     answer = str(question.inputs["answer"]).strip().lower()
     right = str(question.inputs.get("reference", "")).strip().lower()
-    if question.rubric == "voicebench/mcq":
+    if question.rubric in ("voicebench/mcq", "mmau/judge"):
         return answer == right
     return bool(answer) and answer in right if right else len(answer.split()) > 1
 
 
 def fair(question: Question) -> str:
     """The best reply for a right answer, the worst for a wrong one."""
-    best, worst = FORMS[question.rubric]
+    best, worst = FORMS.get(question.rubric) or FORMS[question.rubric.partition("/")[0]]
     return best if is_right(question) else worst

@@ -1,12 +1,10 @@
-"""MMAU-Pro end to end on the shipped items: routing, clips, likeness, the judge's scores, data that is wrong."""
+"""MMAU-Pro end to end on the shipped items: routing, likeness, the judge's scores, figures."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -24,7 +22,7 @@ from fac_eval.task import Task
 from fac_eval.vocabulary import Evidence, Question, Request, Response, Sample, Score, Verdict, user
 from tests.support import plugins
 from tests.support.judges import Critic
-from tests.support.sample_tables import SAMPLE_DATA, changed_copy, figures_of, main_figure
+from tests.support.sample_tables import changed_copy, figures_of, main_figure
 
 PERFECT = "CORRECTNESS: 5 - a\nRELEVANCE: 5 - b\nCOMPLETENESS: 5 - c\nCLARITY: 5 - d\nOVERALL: 5 - e"
 MEDIOCRE = "CORRECTNESS: 5 - a\nRELEVANCE: 4 - b\nCOMPLETENESS: 4 - c\nCLARITY: 5 - d\nOVERALL: 3 - e"
@@ -465,64 +463,3 @@ def test_likeness_is_not_made_up_when_rescoring(tmp_path: Path) -> None:
     first = run("oracle", tmp_path, set={"mmau_pro.closed": "string_match"})
     with pytest.raises(UsageError, match="embedder"):
         fac_eval.rescore(first.id, set={"mmau_pro.closed": "embedding"}, store=str(tmp_path / "store"))
-
-
-# The clips and the table.
-
-
-def unpacked(target: Path) -> Path:
-    shutil.copytree(SAMPLE_DATA / "mmau_pro", target)
-    with ZipFile(target / "data.zip") as archive:
-        archive.extractall(target)
-    (target / "data.zip").unlink()
-    return target
-
-
-def test_clips_are_read_from_the_archive_or_from_beside_it(tmp_path: Path) -> None:
-    folder = unpacked(tmp_path / "data")
-    packed, loose = (samples(task_of(), data) for data in ("sample", folder))
-    assert packed == loose
-    assert main_figure(run("oracle", tmp_path, data=str(folder))).value == 100.0
-
-
-def test_a_clip_that_is_missing_fails_its_sample_alone(tmp_path: Path) -> None:
-    folder = unpacked(tmp_path / "data")
-    (folder / "data" / "item-sound-beeps.ogg").unlink()
-    (cell,) = run("oracle", tmp_path, data=str(folder)).cells
-    assert (cell.counts.scored, cell.counts.failed) == (14, {"bad_input": 1})
-    assert "item-sound-beeps.ogg" in cell.failures["bad_input"]
-
-
-def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
-    folder = shutil.copytree(SAMPLE_DATA / "mmau_pro", tmp_path / "data")
-    (folder / "data.zip").write_bytes(b"PK" + b"\0" * 50)
-    with pytest.raises(DataError, match="no whole archive"):
-        run("oracle", tmp_path, data=str(folder))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"answer": None}, "a sound item without an answer"),
-        ({"audio_path": []}, "no clip is named"),
-        ({"audio_path": None}, "column 'audio_path'"),
-        ({"audio_path": ["../secret.wav"]}, "leads out of the data set's folder"),
-        ({"question": None}, "column 'question'"),
-        ({"category": None}, "column 'category'"),
-    ],
-    ids=["no answer", "no clip", "null clips", "a path that leads out", "no question", "no category"],
-)
-def test_a_wrong_row_is_named_before_anything_runs(
-    changes: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    data = changed_copy("mmau_pro", "test.parquet", tmp_path / "data", lambda rows: rows[0].update(changes))
-    with pytest.raises(DataError, match="row 0") as raised:
-        run("oracle", tmp_path, data=str(data))
-    assert message in str(raised.value)
-
-
-def test_arguments_are_those_of_the_row_and_not_the_nulls_of_all_rows() -> None:
-    found = samples(task_of())
-    assert found["item-follow-words"].metadata["kwargs"] == {"N": 12}
-    assert found["item-follow-keywords"].metadata["kwargs"] == {"keywords": "frost, morning"}
-    assert "kwargs" not in found["item-follow-commas"].metadata

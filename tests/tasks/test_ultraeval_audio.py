@@ -73,6 +73,7 @@ def test_the_oracle_is_at_the_top_and_the_empty_model_at_the_bottom(tmp_path: Pa
     assert figures(result, "ultraeval_audio/alpacaeval")["speech"] == 90
     assert figures(result, "ultraeval_audio/alpacaeval", "random")["speech"] == 20
     assert figures(result, "ultraeval_audio/alpacaeval", "empty") == {
+        "speech": None,
         "silent": 100,
         "truncated": 0,
         "speech, all items": 0,

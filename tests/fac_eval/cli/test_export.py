@@ -256,7 +256,16 @@ def test_a_missing_package_is_said_before_a_file_is_begun(
 def test_what_is_exported_can_be_replayed(cli: CommandLine, finished_store: Path) -> None:
     cli("export", "--out", "rows.jsonl", "--model", "oracle", "--store", finished_store)
     done = cli(
-        "run", "-m", "replay:rows.jsonl", "-t", "voicebench/mmsu,voicebench/bbh", "--data", "sample", "--json"
+        "run",
+        "-m",
+        "replay:rows.jsonl",
+        "-t",
+        "voicebench/mmsu:mode=official",
+        "-t",
+        "voicebench/bbh",
+        "--data",
+        "sample",
+        "--json",
     )
     assert done.code == 0
     assert [

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from fac_eval import Task
+from fac_eval import Task, registry
 from fac_eval.data.hub import HubDataset
 from fac_eval.task import Benchmark, Group
 from tests.support.command_line import CommandLine
+from tests.support.judges import ENTRIES
 from tests.support.plugins import install
 
 
@@ -114,9 +115,27 @@ def test_models(cli: CommandLine) -> None:
     assert {model["name"] for model in cli("ls", "models", "--json").json["models"]} >= {"oracle", "replay"}
 
 
-def test_what_is_not_installed_is_said(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fac_eval import registry
+@pytest.mark.parametrize("kind", ["judge", "transcriber", "meter", "embedder", "synthesizer"])
+def test_instruments_and_judges(
+    kind: registry.Kind, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {"ears": "tests.fac_eval.engine.test_instruments:Ears", "broken": "no_such_module:Thing"}
+    install(monkeypatch, kind, entries)
+    done = cli("ls", f"{kind}s")
+    assert line(done.out.partition("\n\n")[0], "ears").endswith("?")
+    assert f"the {kind} 'broken'" in done.out
 
+
+def test_rubrics(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_entries", lambda kind: {})
+    install(monkeypatch, "rubric", {**ENTRIES, "odd": "math:pi"})
+    done = cli("ls", "rubrics")
+    assert line(done.out, "toy/rate").split() == ["toy/rate", "gpt-4o-mini", "none", "?"]
+    assert "the rubrics 'odd' of package ? are a float; they must be a tuple of Rubric" in done.out
+    assert [one["name"] for one in cli("ls", "rubrics", "--json").json["rubrics"]] == ["toy/rate", "toy/vote"]
+
+
+def test_what_is_not_installed_is_said(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_entries", lambda kind: {})
     assert cli("ls", "judges").out == "No judges are installed.\n"
     assert cli("ls", "judges", "--json").json == {"judges": [], "broken": []}
@@ -124,15 +143,18 @@ def test_what_is_not_installed_is_said(cli: CommandLine, monkeypatch: pytest.Mon
 
 def test_everything_without_a_kind(cli: CommandLine) -> None:
     done = cli("ls")
-    assert line(done.out, "voicebench/mmsu")
+    assert any(held.startswith("  voicebench/mmsu ") for held in done.out.splitlines())
     assert line(done.out, "oracle")
-    assert set(cli("ls", "--json").json) >= {"tasks", "benchmarks", "groups", "models", "judges", "reports"}
+    assert set(cli("ls", "--json").json) == {
+        *("tasks", "benchmarks", "groups", "models", "judges", "transcribers", "meters", "embedders"),
+        *("synthesizers", "rubrics", "reports", "broken"),
+    }
 
 
 def test_an_unknown_kind_is_refused(cli: CommandLine) -> None:
     done = cli("ls", "task")
     assert done.code == 2
-    assert "'tasks', 'models', 'judges', 'reports'" in done.err
+    assert "'tasks', 'models', 'judges', 'transcribers'" in done.err
 
 
 def test_listing_leaves_the_folder_as_it_was(cli: CommandLine, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_finished_run(cli: CommandLine, finished_store: Path) -> None:
     assert done.code == 0
     (row,) = done.out.splitlines()[2:]
     assert "oracle, empty" in row
-    assert "voicebench/mmsu, voicebench/bbh" in row
+    assert "voicebench/mmsu:mode=official, voicebench/bbh" in row
     assert row.split()[-2:] == ["finished", "48/48"]
     (run,) = cli("runs", "--store", finished_store, "--json").json
     assert (run["done"], run["failed"], run["total"], run["sessions"]) == (48, 0, 48, 1)

@@ -122,14 +122,25 @@ def test_errors_and_lost_replies_within_a_batch_fail_their_questions_alone(tmp_p
     assert details["s7"] == "refused: content filter\n--- what came back ---\n{...}"
 
 
-def test_what_submit_throws_fails_the_questions_at_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError("no space in the queue"),
+            "the batch was not taken: RuntimeError: no space in the queue",
+        ),
+        (BatchFailed("none can be sent"), "the batch was not taken: none can be sent"),
+    ],
+    ids=["any", "told"],
+)
+def test_what_submit_throws_fails_the_questions_at_hand(error: Exception, told: str, tmp_path: Path) -> None:
     class Shut(BatchCritic):
         async def submit(self, questions: Sequence[tuple[str, Question]]) -> str:
-            raise RuntimeError("no space in the queue")
+            raise error
 
     result = run(Shut(), store=tmp_path)
     assert result.counts.failed == {"judge_error": 20}
-    assert "the batch was not taken: RuntimeError: no space" in str(result)
+    assert told in str(result)
 
 
 def test_a_spent_budget_stops_before_the_batch(tmp_path: Path) -> None:

@@ -100,13 +100,28 @@ def test_without_a_voice_it_answers_in_text_and_cannot_be_asked_for_speech(tmp_p
         fac_eval.run(model, TASK, data="sample", store=str(tmp_path), transcriber=Ears(), progress=False)
 
 
+def test_a_recogniser_alone_repeats_what_it_heard(tmp_path: Path) -> None:
+    result = fac_eval.run(
+        "cascade:asr=pocketsphinx",
+        "asr/librispeech_clean",
+        data="sample",
+        limit=3,
+        store=str(tmp_path),
+        progress=False,
+    )
+    assert result.cells[0].model == "cascade(pocketsphinx)"
+    found = {figure.name: figure.value for figure in result.cells[0].figures}
+    assert 0 < float(found["wer"] or 0) < 60
+
+
 def test_each_part_identifies_it() -> None:
     prints = {
         Cascade("ears", "oracle", "buzz").fingerprint,
         Cascade("ears", "empty", "buzz").fingerprint,
         Cascade("ears", "oracle").fingerprint,
+        Cascade("ears", tts="buzz").fingerprint,
     }
-    assert len(prints) == 3
+    assert len(prints) == 4
     shown = Cascade("ears", "oracle", "buzz").describe()
     assert {"asr", "llm", "tts"} <= set(shown)
 

@@ -117,15 +117,17 @@ def test_batches_hold_clips_of_about_one_length_and_no_more_than_allowed(
     meter = Utmos(str(WEIGHTS_FILE), device="cpu", batch_size=4, batch_seconds=10)
     recorder = _Recorder()
     monkeypatch.setattr(meter, "_network", recorder)
-    seconds = [1.0, 30.0, 2.0, 4.0, 0.5, 6.0, 1.5, 1.25, 0.75, 0.25]
+    seconds = [1.0, 30.0, 4.8, 4.7, 0.5, 6.0, 1.0, 0.98, 0.96, 0.94, 0.92, 0.25]
     found = meter.measure_samples([(noise(length), 16_000) for length in seconds])
-    assert [figures["utmos"] for figures in found] == [length * 16_000 for length in seconds]
+    assert [figures["utmos"] for figures in found] == [round(length * 16_000) for length in seconds]
     assert [[length / 16_000 for length in batch] for batch in recorder.batches] == [
-        [30.0],
-        [6.0],
-        [4.0, 2.0],
-        [1.5, 1.25, 1.0, 0.75],
-        [0.5, 0.25],
+        [30.0],  # longer than allowed, and never cut
+        [6.0],  # would lengthen the next by a quarter
+        [4.8, 4.7],  # one more would be too much in all
+        [1.0, 1.0, 0.98, 0.96],  # as many as allowed
+        [0.94, 0.92],
+        [0.5],
+        [0.25],
     ]
 
 

@@ -1,4 +1,4 @@
-"""A small world for the site's tests: speech with transcripts, a judge, failures, and everything else that a page shows."""
+"""A small world for the site's tests: speech with transcripts, a judge, failures, whatever a page shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ import fac_eval
 from fac_eval import Audio, Capabilities, Model, Request, Response, Sample, Score, Task
 from fac_eval.interfaces import Judge, QualityMeter, Transcriber
 from fac_eval.scores import Metric
-from fac_eval.vocabulary import Evidence, Failure, Question, Text, Timings, ToolCall, Usage, Verdict, system, user
+from fac_eval.vocabulary import (
+    Evidence,
+    Failure,
+    Question,
+    Text,
+    Timings,
+    ToolCall,
+    Usage,
+    Verdict,
+    system,
+    user,
+)
 
 RATE = 16000
 SENTENCES = (
@@ -109,7 +120,10 @@ class Speaker(Model):
         first = self.slow * (1 + request.seed % 7 / 7)
         return Response(
             text=" ".join(kept),
-            speech=tone(150 + request.seed % 200),
+            speech=tone(
+                150 + request.seed % 200 + len(self.name),
+                1 + SENTENCES.index(" ".join(words)) / 10 + (0.04 if self.skips and request.seed % 2 else 0),
+            ),
             finish_reason="stop",
             usage=Usage(input_tokens=80, output_tokens=len(kept), cost=0.0004),
             timings=Timings(total=3 * first, first_token=first / 2, first_audio=first),
@@ -118,18 +132,21 @@ class Speaker(Model):
 
 
 class Ears(Transcriber):
-    """Hears a sentence by the pitch of its tone; good enough for a test."""
+    """Knows a sentence by the length of its tone, and mishears a word of it."""
 
     name = "ears"
     fingerprint = "ears/1"
 
-    def transcribe(self, clips: Sequence[Audio]) -> list[str]:
-        return [self._heard(int(clip.key, 16)) for clip in clips]
+    def transcribe(self, clips: Sequence[Audio], language: str | None = None) -> list[str]:
+        return [self._heard(clip.seconds, int(clip.key[-6:], 16)) for clip in clips]
 
     @staticmethod
-    def _heard(number: int) -> str:
-        words = SENTENCES[number % len(SENTENCES)].split()
-        return " ".join(word for i, word in enumerate(words) if (number >> i) % 6)
+    def _heard(seconds: float, chance: int) -> str:
+        words = SENTENCES[int((seconds - 1) * 10 + 0.1)].split()
+        mumbled = seconds * 100 % 10 > 2
+        if chance % 3 or mumbled:
+            words[chance % len(words)] = "something" if chance % 2 else ""
+        return " ".join(words[:-2] if mumbled else words)
 
 
 class Meter(QualityMeter):
@@ -150,11 +167,7 @@ class Liker(Judge):
 
     async def judge(self, question: Question) -> Verdict:
         if question.inputs["id"].endswith("7"):
-            return (
-                Verdict.failed("judge_error", "the judge had no opinion")
-                if hasattr(Verdict, "failed")
-                else _none()
-            )
+            return Verdict(error=Failure("judge_error", "the judge had no opinion"))
         points = 1 + len(str(question.inputs["heard"])) % 5
         return Verdict(
             f"It is well said.\n\nPoints: {points}", question.rubric, usage=Usage(300, 12, cost=0.001)
