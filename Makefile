@@ -10,7 +10,7 @@ PUNKT := --no-deps --target $(VENV)/share/fac-eval -c constraints.txt llama-inde
 
 help:
 	@echo "make install   install fac-eval, without the local model and the test tools, into $(VENV)"
-	@echo "make demo      run sanity models through the shipped sample data and show the results"
+	@echo "make demo      sanity models, a judge, a recogniser and a tiny Fun-Audio-Chat on the shipped data, as a report"
 	@echo "make test      install the test tools and run the whole suite"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the speed scripts of benchmarks/"
@@ -24,6 +24,10 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --upgrade $(PUNKT)
 	@touch $@
 
+$(VENV)/model-installed: $(VENV)/installed
+	$(PIP) install -c constraints.txt -e '.[data,api,speech,model]'
+	@touch $@
+
 $(VENV)/test-installed: $(VENV)/installed
 	$(PIP) install -c constraints.txt -e '.[test]'
 	@touch $@
@@ -34,7 +38,7 @@ $(VENV)/dev-installed: $(VENV)/test-installed
 
 install: $(VENV)/installed
 
-demo: $(VENV)/installed
+demo: $(VENV)/model-installed
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/test-installed
@@ -49,4 +53,4 @@ bench: $(VENV)/test-installed
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-store demo-report build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,6 @@ from fac_eval.errors import MissingResource
 from fac_eval.interfaces import Synthesizer
 from fac_eval.vocabulary import Failure
 
-
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
 
