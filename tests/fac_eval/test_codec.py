@@ -102,7 +102,8 @@ def test_scores_survive(score: Score) -> None:
         Evidence,
         transcript=st.none() | texts,
         quality=st.dictionaries(texts, numbers, max_size=2),
-        verdicts=st.lists(st.builds(Verdict, value=st.none() | numbers, raw=texts), max_size=2).map(tuple),
+        verdicts=st.lists(st.builds(Verdict, reply=texts, rubric=texts, key=texts), max_size=2).map(tuple),
+        similarities=st.lists(numbers, max_size=3).map(tuple),
     )
 )
 def test_evidence_survives(evidence: Evidence) -> None:

@@ -27,7 +27,7 @@ def run(folder: Path, tasks: Any, store: Path, **options: Any) -> Any:
 
 
 def test_spoken_questions_are_answered_in_text(tiny_folder: Path, tmp_path: Path) -> None:
-    result = run(tiny_folder, "voicebench/mmsu", tmp_path / "store", data="sample", limit=4)
+    result = run(tiny_folder, "voicebench/bbh", tmp_path / "store", data="sample", limit=4)
     assert [(cell.counts.total, cell.counts.n_failed) for cell in result.cells] == [(4, 0)]
 
 
