@@ -187,7 +187,11 @@ class FunAudioChatModel(Model):
         speech = None
         if plan.sound and answer.waveform is not None and len(answer.waveform):
             speech = Audio.from_samples(answer.waveform, answer.sample_rate)
-        details: dict[str, Any] = {"profile": plan.profile.name, "seed": answer.seed}
+        details: dict[str, Any] = {
+            "profile": plan.profile.name,
+            "seed": answer.seed,
+            **self._effort(request, answer),
+        }
         if answer.codes:
             details["codes"] = list(answer.codes)
         if request.tools:
@@ -205,6 +209,29 @@ class FunAudioChatModel(Model):
             timings=answer.timings,
             details=details,
         )
+
+    def _effort(self, request: Request, answer: Answer) -> dict[str, Any]:
+        """What an answer took, as fac_eval/engine/efficiency.py reads it."""
+        import torch
+
+        from .answers import text_length
+
+        assert self._chat is not None
+        processor = self._chat.processor
+        clips = [part for message in request.messages for part in message.parts if isinstance(part, Audio)]
+        lengths = [len(clip.samples(processor.sampling_rate)) for clip in clips]
+        group = processor.audio_group_size
+        effort: dict[str, Any] = {
+            "input_seconds": sum(clip.seconds for clip in clips),
+            "input_positions": sum(-(-processor.frames(length) // group) for length in lengths),
+            "steps": len(answer.text_ids),
+            "text_tokens": text_length(processor.tokenizer, answer.text_ids),
+        }
+        if torch.cuda.is_available():
+            devices = range(torch.cuda.device_count())
+            used = [peak for peak in map(torch.cuda.max_memory_allocated, devices) if peak]
+            effort |= {"gpus": len(used), "peak_memory": max(used, default=0)}
+        return effort
 
     def _identity(self, path: str) -> Mapping[str, Any]:
         folder = Path(path).expanduser()

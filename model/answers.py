@@ -43,6 +43,12 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     return frozenset(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)
 
 
+def text_length(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> int:
+    """How many of new ids are text: no special tokens, no marks of the speech, no fillers beside it."""
+    others = mark_ids(tokenizer) | special_ids(tokenizer)
+    return sum(number not in others for number in ids)
+
+
 def text_of(tokenizer: PreTrainedTokenizerBase, ids: Iterable[int]) -> str:
     """The text of new ids; tool calls stay, special tokens and the speech's marks go."""
     marks = mark_ids(tokenizer)

@@ -23,16 +23,28 @@ MEASURES = {
     "generation_rtf": "s/s",
     "tokens_per_second": "1/s",
     "audio_seconds_per_second": "s/s",
+    "frame_rate_in": "1/s",
+    "frame_rate_out": "1/s",
+    "text_rate": "1/s",
+    "gpu_seconds_per_audio_second": "s/s",
     "peak_memory": "bytes",
 }
 """What is measured, with its unit. The real-time factor is time taken over sound made: below 1 is faster than real
-time. Rates are over the whole time of an answer."""
+time. Rates are over the whole time of an answer. The frame rates are the language model's: audio positions a second
+of sound heard, and steps a second of sound made; the text rate is text tokens a second of sound made (the report's
+tau). The last five are of models that tell what an answer took, in the details of their responses."""
 
 _RATIOS = {
     "generation_rtf": ("total", "speech"),
     "tokens_per_second": ("tokens", "total"),
     "audio_seconds_per_second": ("speech", "total"),
+    "frame_rate_in": ("input_positions", "input_seconds"),
+    "frame_rate_out": ("steps", "speech"),
+    "text_rate": ("text_tokens", "speech"),
+    "gpu_seconds_per_audio_second": ("gpu_seconds", "speech"),
 }
+_TOLD = ("peak_memory", "input_positions", "input_seconds", "steps", "text_tokens")
+"""What a model may tell in the details of a response."""
 _SUMMARY = ("mean", "p50", "p90", "p95", "p99", "max")
 
 
@@ -82,12 +94,13 @@ def _cell_rows(store: Store, cell: CellRow) -> Iterator[dict[str, Any]]:
 
 
 def _add(columns: Mapping[str, _Column], answer: Mapping[str, Any]) -> None:
-    timings = answer.get("timings", {})
+    timings, details = answer.get("timings", {}), answer.get("details", {})
     known: dict[str, float | None] = {
         "first_token": timings.get("first_token"),
         "first_audio": timings.get("first_audio"),
         "total": timings.get("total"),
-        "peak_memory": _number(answer.get("details", {}).get("peak_memory")),
+        "gpu_seconds": _gpu_seconds(timings, _number(details.get("gpus"))),
+        **{name: _number(details.get(name)) for name in _TOLD},
         "tokens": answer.get("usage", {}).get("output_tokens"),
         "speech": answer.get("speech", {}).get("seconds"),
     }
@@ -101,6 +114,12 @@ def _add(columns: Mapping[str, _Column], answer: Mapping[str, Any]) -> None:
             column.values.append(above / below)
             column.above += above
             column.below += below
+
+
+def _gpu_seconds(timings: Mapping[str, Any], gpus: float | None) -> float | None:
+    """An answer's share of what its batch kept the devices busy."""
+    total = timings.get("total")
+    return None if total is None or not gpus else gpus * total / timings.get("batch", 1)
 
 
 def _number(value: Any) -> float | None:

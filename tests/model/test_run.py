@@ -71,3 +71,13 @@ def test_a_finished_run_is_resumed_without_loading(
     monkeypatch.setattr(FunAudioChatModel, "load", refuse)
     again = run(tiny_folder, ToyTask(ToyOptions(n=2)), tmp_path / "store")
     assert [cell.counts for cell in again.cells] == [cell.counts for cell in first.cells]
+
+
+def test_frame_rates_are_measured(tiny_folder: Path, tmp_path: Path) -> None:
+    task = "ultraeval_audio/llama_questions"
+    result = run(tiny_folder, task, tmp_path, data="sample", limit=3, transcriber="pocketsphinx")
+    rows = {row["measure"]: row for row in result.efficiency()}
+    assert rows["frame_rate_in"]["n"] == 3
+    assert 4.8 < rows["frame_rate_in"]["pooled"] < 5.6  # 5 Hz and the last, half filled group of each clip
+    assert rows["frame_rate_out"]["pooled"] >= rows["text_rate"]["pooled"] > 0
+    assert rows["gpu_seconds_per_audio_second"]["n"] == 0
