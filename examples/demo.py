@@ -22,7 +22,13 @@ from fac_eval.reports.site import write_site
 
 STORE = "demo-store"
 PAGES = "demo-report"
-BY_RULE = ("voicebench/mmsu", "voicebench/openbookqa", "voicebench/ifeval", "voicebench/advbench", "voicebench/bbh")
+BY_RULE = (
+    "voicebench/mmsu",
+    "voicebench/openbookqa",
+    "voicebench/ifeval",
+    "voicebench/advbench",
+    "voicebench/bbh",
+)
 
 
 def run(models: str | list[str], tasks: str | list[str], **options: object) -> fac_eval.RunResult:

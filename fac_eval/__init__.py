@@ -3,7 +3,7 @@
 The public names load on first use, so that importing the package costs next to nothing:
 
     import fac_eval
-    result = fac_eval.run(models="oracle", tasks="voicebench", data="sample")
+    result = fac_eval.run(models="oracle", tasks="voicebench/bbh", data="sample")
     result.scores
 """
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fac_eval.audio import Audio
+    from fac_eval.data.assets import Asset
+    from fac_eval.data.weights import HubWeights
     from fac_eval.remote.budget import Budget
     from fac_eval.rubric import Rubric
     from fac_eval.task import Task
@@ -51,6 +53,14 @@ class _Described(ABC):
     def describe(self) -> Mapping[str, object]:
         """What `fac-eval show` and the run's provenance print about it; no secrets."""
         return {"name": self.name, "fingerprint": self.fingerprint}
+
+    def assets(self) -> tuple[Asset, ...]:
+        """Pinned files of others that `fac-eval prepare` fetches; a class method where they go by no argument."""
+        return ()
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """Weights on the hub that `fac-eval prepare` downloads into the hub's cache."""
+        return ()
 
 
 class Model(_Described):

@@ -55,6 +55,8 @@ class ScoreTable:
         self.failed: Mapping[str, int] = failed or {}
         """How many samples have no score, by kind of failure."""
         self._forgone = tuple(forgone)
+        self.n_forgone = len(self._forgone)
+        """How many failed samples still add something."""
         self._columns: dict[str, array[float]] = {VALUE: array("d")}
         self._known: dict[str, str] = {}
         self.labels: list[str | None] = []

@@ -115,7 +115,10 @@ class Task(ABC):
         """
 
     def forgone(self, sample: Sample) -> Mapping[str, float]:
-        """The parts that a failed sample still adds to figures over all samples, such as its reference's length."""
+        """The parts that a failed sample still adds to figures over all samples, such as its reference's length.
+
+        A task with such parts is also asked for figures where every sample failed: its table then has no rows.
+        """
         return {}
 
     def figures(self, table: ScoreTable) -> list[Figure]:

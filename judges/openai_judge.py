@@ -26,6 +26,7 @@ from .prompts import PromptChoice
 
 if TYPE_CHECKING:
     from fac_eval.remote.budget import Budget, Reservation
+    from fac_eval.remote.prices import Price
 
 BATCH_DISCOUNT = 0.5
 """The share of the usual price that questions in a batch cost."""
@@ -41,7 +42,7 @@ class OpenAIJudge(ModelJudge):
         api_key: the key; OPENAI_API_KEY if not given.
         text_only: the model takes no sound.
         audio_format: how clips are sent, wav or mp3.
-        audio_rate: sample rate that clips are sent at; null keeps each clip's own.
+        audio_rate: sample rate that clips are sent at; each clip's own if not given, as the benchmarks have it.
         timeout: seconds that one attempt may take in all.
         max_retries: how often a call is tried again after trouble that may pass.
         concurrency: questions in flight.
@@ -66,7 +67,7 @@ class OpenAIJudge(ModelJudge):
         api_key: str | None = None,
         text_only: bool = False,
         audio_format: AudioFormat = "wav",
-        audio_rate: int | None = 16000,
+        audio_rate: int | None = None,
         timeout: float = 120.0,
         max_retries: int = 6,
         concurrency: int | None = None,
@@ -123,6 +124,11 @@ class OpenAIJudge(ModelJudge):
     def describe(self) -> Mapping[str, object]:
         """Name, endpoint, fingerprint and price; no secrets."""
         return self.model.describe()
+
+    @property
+    def price(self) -> Price | None:
+        """The model's price, if the table knows it."""
+        return self.model.price
 
     @property
     def budget(self) -> Budget | None:

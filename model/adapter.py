@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
+from fac_eval.data.places import NOT_LOOKED_UP
 from fac_eval.errors import AssetError, require
 from fac_eval.interfaces import Capabilities, Model
 from fac_eval.vocabulary import Message, Request, Response, Settings, Text, ToolCall, Usage
 
-from .profiles import Profile, ToolPrompt, profile, tool_prompt
+from .detokenizer.config import SPEAKERS
+from .profiles import PROMPT_FILE, Profile, ToolPrompt, profile, tool_prompt
 
 if TYPE_CHECKING:
+    from fac_eval.data.assets import Asset
+
     from .chat import Answer, FunAudioChat
 
 REVISION = 1
@@ -52,7 +56,7 @@ class FunAudioChatModel(Model):
         vocoder: str | None = None,
         dtype: Literal["bfloat16", "float16", "float32", "auto"] = "bfloat16",
         attn: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa",
-        profile: Literal["s2t", "s2s", "demo"] | None = None,
+        profile: Literal["s2t", "s2s", "demo", "persona"] | None = None,
         device: str = "auto",
         device_map: str | None = None,
         vocoder_device: str | None = None,
@@ -64,8 +68,9 @@ class FunAudioChatModel(Model):
         """See `FunAudioChat.from_pretrained`.
 
         `profile` replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile
-        also answers requests for text, a silent one never those for speech. `tools` says whose wording offers
-        tools: ours, or the authors' from their pinned file, which must be on this machine.
+        also answers requests for text, a silent one never those for speech. `persona` is s2s as the voice assistant
+        of the authors' own prompt. `tools` says whose wording offers tools: ours, or the authors'. What is theirs is
+        read from their pinned file, which `fac-eval prepare fun-audio-chat` fetches.
         """
         self._path, self._vocoder, self._revision = path, vocoder, revision
         self._dtype, self._attn, self._tools = dtype, attn, tools
@@ -98,7 +103,10 @@ class FunAudioChatModel(Model):
             "overflow": self._options["on_overflow"],
             "tools": self._tools,
         }
-        digest = blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+        written = json.dumps(content, sort_keys=True)
+        if NOT_LOOKED_UP in written:  # a hash would look like an identity
+            return f"fun-audio-chat/{NOT_LOOKED_UP}"
+        digest = blake2b(written.encode(), digest_size=16).hexdigest()
         return f"fun-audio-chat/{digest}"
 
     def describe(self) -> Mapping[str, object]:
@@ -113,8 +121,14 @@ class FunAudioChatModel(Model):
             "profile": self._profile_name,
         }
 
+    @classmethod
+    def assets(cls) -> tuple[Asset, ...]:
+        """The authors' prompts, and the voices of a vocoder that comes without any."""
+        return (PROMPT_FILE, SPEAKERS)
+
     def load(self) -> None:
         """Read weights; the speech head only where speech can be asked for."""
+        chosen = None if self._profile_name is None else profile(self._profile_name)
         require("torch", extra="model", purpose="Fun-Audio-Chat")
         require("transformers", extra="model", purpose="Fun-Audio-Chat")
         from .chat import FunAudioChat
@@ -125,7 +139,7 @@ class FunAudioChatModel(Model):
             dtype=self._dtype,
             attn_implementation=self._attn,
             revision=self._revision,
-            speech=self._profile_name in ("s2s", "demo") or "speech" in self.capabilities.outputs,
+            speech=(chosen is not None and chosen.speech) or "speech" in self.capabilities.outputs,
             **self._options,
         )
 

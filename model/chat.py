@@ -165,7 +165,7 @@ class FunAudioChat:
             conversations: See `Conversation`.
             speech: Answer with text and speech.
             seeds: One a conversation; drawn and noted in the answers if not given.
-            profile: `s2t`, `s2s` or `demo`; by `speech` if not given.
+            profile: `s2t`, `s2s`, `demo` or `persona`; by `speech` if not given.
             batch_size: How many are decoded together.
             max_new_tokens: A limit for each conversation instead of the profile's.
             stop: Texts at which an answer ends, without them.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fac_eval.data.assets import Asset, asset_path
@@ -36,11 +36,13 @@ class Profile:
 
     name: str
     speech: bool
-    system_prompt: str
+    system_prompt: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     bad_words: tuple[tuple[str, ...], ...] = ()
     rounds: int | None = None
     """How many rounds of history are kept; None keeps all."""
+    published: str | None = None
+    """The name of a prompt in the authors' pinned file, which `profile` puts in as the system prompt."""
 
 
 _SAMPLED = {
@@ -51,6 +53,8 @@ _SAMPLED = {
     "repetition_penalty": 1.2,
     "force_text_abos": True,
 }
+
+_SPOKEN = {**_SAMPLED, "text_greedy": True, "max_new_tokens": 2048}
 
 PROFILES: Mapping[str, Profile] = {
     "s2t": Profile(
@@ -63,8 +67,10 @@ PROFILES: Mapping[str, Profile] = {
         "s2s",
         speech=True,
         system_prompt=DEFAULT_S2M_PROMPT,
-        settings={**_SAMPLED, "text_greedy": True, "max_new_tokens": 2048},
+        settings=_SPOKEN,
     ),
+    # The voice assistant that the authors had VStyle's instructions answered by, in either language.
+    "persona": Profile("persona", speech=True, settings=_SPOKEN, published="SPOKEN_S2M_PROMPT"),
     "demo": Profile(
         "demo",
         speech=True,
@@ -77,10 +83,18 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def profile(name: str) -> Profile:
-    """A profile by name; an unknown one is an error that lists them."""
+    """A profile by name, its published prompt read.
+
+    Raises:
+        UnknownName: There is none of that name.
+        MissingResource: Its prompt stands in the authors' file, which is not on this machine.
+    """
     if name not in PROFILES:
         raise UnknownName("profile", name, PROFILES)
-    return PROFILES[name]
+    found = PROFILES[name]
+    return (
+        found if found.published is None else replace(found, system_prompt=published_prompt(found.published))
+    )
 
 
 def tool_prompt(tools: Sequence[Tool], whose: ToolPrompt) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fac_eval.data.places import FileHashes
+from fac_eval.data.places import NOT_LOOKED_UP, FileHashes, is_looked_up, offline_switch
 from fac_eval.errors import AssetError, UsageError, require
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
@@ -47,8 +47,15 @@ def hub_commit(name: str, revision: str | None) -> str:
     hub: Any = require("huggingface_hub", extra="model", purpose=purpose, package="huggingface-hub")
     name, revision = split_hub_id(name, revision)
     try:
-        folder = hub.snapshot_download(name, revision=revision, allow_patterns=["config.json", "README.md"])
+        folder = hub.snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=["config.json", "README.md"],
+            local_files_only=offline_switch() is not None,
+        )
     except (OSError, ValueError) as error:
+        if not is_looked_up():
+            return NOT_LOOKED_UP
         raise AssetError(
             f"the hub does not tell the commit of {name!r}: {error}",
             remedy="Check the name and the network, or give a folder that holds the files.",

@@ -125,8 +125,8 @@ class UltraEvalTask(Task):
             self._view(table, "speech", main=True),
             self._view(table, "text"),
             *self._with_failures(table),
-            table.figure(Metric("asr-wer", of="errors", per="tokens", higher_is_better=False)),
-            table.figure(Metric("asr-wer by item", of="rate", per="rated", higher_is_better=False)),
+            table.figure(Metric("asr_wer", of="errors", per="tokens", higher_is_better=False)),
+            table.figure(Metric("asr_wer by item", of="rate", per="rated", higher_is_better=False)),
             table.figure(Metric("silent", of="silent", higher_is_better=False)),
             table.figure(Metric("truncated", of="truncated", higher_is_better=False)),
         ]

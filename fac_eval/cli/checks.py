@@ -31,12 +31,16 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*extra\s*==\s*['\"]([^'\"
 _COLLECTIONS = {"all", "test", "dev"}
 _PURPOSES = {
     "datasets": "reading data sets straight from the hub",
+    "faster-whisper": "Whisper on CTranslate2, quicker than the one of torch",
     "huggingface-hub": "fetching data sets with fac-eval prepare",
     "langdetect": "scorers that check an answer's language",
+    "matplotlib": "figures for papers (fac-eval plot)",
     "nltk": "scorers that count sentences and words",
     "openai": "models and judges behind an OpenAI-compatible endpoint",
     "pandas": "results and samples as data frames",
+    "pocketsphinx": "a small English recogniser for demos and tests",
     "safetensors": "Fun-Audio-Chat on this machine",
+    "setuptools": "zhconv, which imports a part of it",
     "tokenizers": "Fun-Audio-Chat on this machine",
     "torch": "Fun-Audio-Chat on this machine",
     "transformers": "Fun-Audio-Chat on this machine",
@@ -74,6 +78,7 @@ def all_checks(store: str) -> Iterator[Check]:
         "caches": _places,
         "store": partial(store_checks, Path(store)),
         "audio": _audio,
+        "programs": _programs,
         "language": _language,
         "network": _network,
         "plugins": _plugins,
@@ -311,6 +316,21 @@ def _round_trip(format: Any) -> str:
     if not 0.3 < loudest < 0.7:
         raise ValueError(f"a tone of 0.5 came back as {loudest:.2f}")
     return "decodes"
+
+
+def _programs() -> Iterator[Check]:
+    programs = {
+        "flite": ("English speech of the synthesizer flite", "apt-get install flite"),
+        "espeak-ng": ("speech of the synthesizer espeak-ng", "apt-get install espeak-ng"),
+        "ffmpeg": (
+            "resampling as UltraEval-Audio does it (whisper:variant=ultraeval)",
+            "apt-get install ffmpeg",
+        ),
+    }
+    for name, (purpose, install) in programs.items():
+        found = shutil.which(name)
+        remedy = "" if found else f"Debian and Ubuntu: {install}"
+        yield Check("programs", name, "ok" if found else "missing", found or "", purpose, remedy)
 
 
 def _language() -> Iterator[Check]:

@@ -35,6 +35,14 @@ def complete_tasks(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return _after_commas(_tasks(), incomplete)
 
 
+def complete_needing(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What `fac-eval prepare` can fetch for."""
+    from fac_eval.cli.kinds import PARTS
+
+    parts = (name for kind in PARTS for name in _registered(kind))
+    return _starting(dict.fromkeys([*_tasks(), *parts]), incomplete)
+
+
 def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Ids of the runs in the store, the newest first."""
     return _starting(_runs(ctx), incomplete)

@@ -86,7 +86,7 @@ def _broken(name: str, error: PluginError) -> click.Command:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start with 'fac-eval run -m oracle -t voicebench --data sample', then put your model in.",
+    epilog="Start with 'fac-eval run -m oracle -t voicebench/bbh --data sample', then put your model in.",
 )
 @click.version_option(__version__, prog_name="fac-eval")
 def cli() -> None:

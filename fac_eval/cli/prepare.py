@@ -1,4 +1,4 @@
-"""`fac-eval prepare`: everything tasks need, fetched and checked ahead of time."""
+"""`fac-eval prepare`: everything that tasks, models and instruments need, fetched and checked ahead of time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fac_eval.cli.complete import complete_tasks
+from fac_eval.cli.complete import complete_needing
 from fac_eval.cli.output import echo_json
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 
 
-@click.command(short_help="Fetch data and protocol files ahead of time.")
-@click.argument("tasks", nargs=-1, required=True, metavar="TASKS...", shell_complete=complete_tasks)
+@click.command(short_help="Fetch data, protocol files and weights ahead of time.")
+@click.argument("names", nargs=-1, required=True, metavar="NAMES...", shell_complete=complete_needing)
 @click.option(
     "--to",
     type=click.Path(file_okay=False),
@@ -30,22 +30,26 @@ Facts = dict[str, Any]
     "--assets.  [default: the cache, where runs find it by themselves; env FAC_EVAL_CACHE]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what became of everything as JSON.")
-def command(tasks: tuple[str, ...], to: str | None, as_json: bool) -> int:
-    """Fetch the data sets and protocol files of TASKS (names, groups or wildcards), and check them.
+def command(names: tuple[str, ...], to: str | None, as_json: bool) -> int:
+    """Fetch the data sets and protocol files of tasks (names, groups or wildcards), and check them.
 
-    Protocol files are what tasks themselves read, and the official prompts that judges are asked with.
+    Protocol files are what tasks themselves read, and the official prompts that judges are asked with. NAMES may
+    also be models, transcribers, meters and embedders, with or without arguments, such as `utmos` and `whisper`.
+    Their pinned files are kept beside the protocol files, weights from the hub in the hub's own cache.
 
     What is there already is checked and kept. Every data set is then read through and compared with what its benchmark
     published. The exit code is 2 where something is missing or unusable.
     """
     from fac_eval.cli.describe import assets_of
+    from fac_eval.cli.kinds import is_part, part_needs
     from fac_eval.data.hub import DataFinder, HubDataset
     from fac_eval.data.prepare import Need, prepare
     from fac_eval.resolve import resolve_tasks
 
-    resolved = resolve_tasks(tasks)
+    parts = [name for name in names if is_part(name)]
+    resolved = resolve_tasks(name for name in names if name not in parts)
     folder = None if to is None else Path(to).expanduser()
-    needs: list[Need] = []
+    needs: list[Need] = [need for part in parts for need in part_needs(part)]
     for task in resolved:
         needs += [*task.datasets(), *assets_of(task)]
     outcomes = prepare(needs, folder, progress=sys.stderr.isatty())
@@ -70,12 +74,18 @@ def command(tasks: tuple[str, ...], to: str | None, as_json: bool) -> int:
 
 def _facts(outcome: Prepared) -> Facts:
     from fac_eval.data.hub import HubDataset
+    from fac_eval.data.weights import HubWeights
 
     need = outcome.need
-    data = isinstance(need, HubDataset)
+    if isinstance(need, HubDataset):
+        kind, name = "data set", need.identity
+    elif isinstance(need, HubWeights):
+        kind, name = "weights", need.path
+    else:
+        kind, name = "asset", need.name
     return {
-        "kind": "data set" if data else "asset",
-        "name": need.identity if isinstance(need, HubDataset) else need.name,
+        "kind": kind,
+        "name": name,
         "status": outcome.status,
         "path": None if outcome.path is None else str(outcome.path),
         "files": outcome.files,
@@ -142,7 +152,7 @@ def _text(found: list[Facts], problems: list[str], to: str | None) -> str:
         )
         for one in found
     ]
-    parts = [text_table(header, rows, (3, 4, 5, 6))] if rows else ["These tasks fetch nothing."]
+    parts = [text_table(header, rows, (3, 4, 5, 6))] if rows else ["There is nothing to fetch for them."]
     remarks = [f"{one['name']}: {one['error']}" for one in found if one["error"]]
     remarks += [f"{one['name']}: {text}" for one in found for text in one.get("errors", ())]
     remarks += [f"warning: {one['name']}: {text}" for one in found for text in one.get("warnings", ())]
@@ -165,6 +175,11 @@ def _summary(found: list[Facts], to: str | None) -> str:
     lines = [f"{len(there)} of {len(found)} are here, {size}, in {', '.join(places)}"]
     if to is not None:
         lines.append(f"copy {to} to the other machine, and run there with --data {to} --assets {to}")
+        lines += [
+            f"copy {one['path']} there as well, following its links, and name it with path="
+            for one in there
+            if one["kind"] == "weights"
+        ]
     return "\n".join(lines)
 
 

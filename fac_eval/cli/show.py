@@ -171,10 +171,12 @@ def _part(name: str, spec: Spec, kind: Kind) -> dict[str, Any]:
     from fac_eval import registry
     from fac_eval.cli.describe import part_facts
     from fac_eval.cli.kinds import make
+    from fac_eval.data.places import off_the_network
     from fac_eval.errors import PluginError
 
     cls = registry.load(kind, spec.name)
     if not isinstance(cls, type):
         raise PluginError(f"the {kind} {spec.name!r} is a {type(cls).__name__}; it must be a class")
     given = spec.positional is not None or bool(spec.arguments)
-    return part_facts(kind, spec.name, cls, partial(make, kind, name) if given else None)
+    with off_the_network("fac-eval show"):
+        return part_facts(kind, spec.name, cls, partial(make, kind, name) if given else None)

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from fac_eval.errors import DataError, UsageError
@@ -16,6 +17,7 @@ _OFFLINE_SWITCHES = ("FAC_EVAL_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"
 _SETTLED_SECONDS = 2.0
 
 ASSETS_VARIABLE = "FAC_EVAL_ASSETS"
+NOT_LOOKED_UP = "(not looked up)"
 _chosen: dict[str, str | None] = {}
 
 
@@ -45,8 +47,25 @@ def assets_folders() -> list[Path]:
     return [folder for root in roots for folder in (root, root / "assets")]
 
 
+@contextmanager
+def off_the_network(who: str) -> Iterator[None]:
+    """Nothing is fetched meanwhile, on behalf of `who`; what only the hub knows is `NOT_LOOKED_UP`."""
+    _chosen["offline"] = who
+    try:
+        yield
+    finally:
+        del _chosen["offline"]
+
+
+def is_looked_up() -> bool:
+    """Whether what only the hub knows may be asked for, or is missed where it may not."""
+    return "offline" not in _chosen
+
+
 def offline_switch() -> str | None:
-    """The environment variable that forbids the network, if one does."""
+    """What forbids the network, if anything does: an environment variable, or the command itself."""
+    if "offline" in _chosen:
+        return _chosen["offline"]
     return next((name for name in _OFFLINE_SWITCHES if os.environ.get(name, "").strip().lower() in _ON), None)
 
 

@@ -15,9 +15,10 @@ from fac_eval.data._layout import MANIFEST, FileNote, Manifest, hub_files
 from fac_eval.data.assets import Asset, assets_root, fetch_asset
 from fac_eval.data.hub import HubDataset
 from fac_eval.data.places import FileHashes, cache_root, offline_switch, write_json
+from fac_eval.data.weights import HubWeights, weights_folder
 from fac_eval.errors import DataError, FacEvalError, MissingResource
 
-Need = HubDataset | Asset
+Need = HubDataset | Asset | HubWeights
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -39,7 +40,8 @@ def prepare(needs: Sequence[Need], to: Path | None = None, *, progress: bool = F
     """Fetch every need that is not there yet; one that fails does not stop the others.
 
     `to` names a folder that can be copied to a machine without internet and given there as `--data` and `--assets`;
-    without it the cache is filled. What is there is checked by size and hash, and fetched again if damaged.
+    without it the cache is filled. Weights go into the hub's own cache either way. What is there is
+    checked by size and hash, and fetched again if damaged.
     """
     preparation = _Preparation(to or cache_root(), progress)
     outcomes = []
@@ -61,6 +63,8 @@ class _Preparation:
         self._listings: dict[tuple[str, str], dict[str, HubFile]] = {}
 
     def of(self, need: Need) -> Prepared:
+        if isinstance(need, HubWeights):
+            return _weights(need)
         return self._asset(need) if isinstance(need, Asset) else self._dataset(need)
 
     def _asset(self, asset: Asset) -> Prepared:
@@ -140,6 +144,23 @@ class _Preparation:
             else:
                 (folder / path).unlink()
         return notes if len(notes) == len(paths) else None
+
+
+def _weights(weights: HubWeights) -> Prepared:
+    """The hub's own library checks what is there; off the network, what there is has to do."""
+    path, revision, patterns = weights.path, weights.revision, weights.patterns
+    try:
+        before = _files(weights_folder(path, revision, patterns=patterns, cached=True))
+    except MissingResource:
+        before = {}
+    folder = weights_folder(path, revision, patterns=patterns)
+    files = _files(folder)
+    status: Literal["kept", "fetched"] = "kept" if files == before else "fetched"
+    return Prepared(weights, status, folder, len(files), sum(files.values()), commit=folder.name)
+
+
+def _files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
 
 def _is_as_listed(note: FileNote, listed: HubFile) -> bool:

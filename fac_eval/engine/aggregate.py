@@ -18,11 +18,21 @@ from fac_eval.vocabulary import Figure
 def cell_figures(
     store: Store, cell: int, task: Task, speech_metrics: Sequence[SpeechMetric] = ()
 ) -> list[Figure]:
-    """A task's figures over the scored samples of a cell, then the speech metrics; none where nothing was scored."""
+    """A task's figures over the samples of a cell, then the speech metrics that are not among them by name.
+
+    Where nothing was scored, only failures that count can make a main figure; there are no figures without it.
+    """
     failed = store.counts(cell).failed
     forgone = (task.forgone(sample_from(body)) for body in store.failed_samples(cell)) if failed else ()
     table = ScoreTable(store.scores(cell), failed=failed, forgone=[parts for parts in forgone if parts])
-    return [*task.figures(table), *speech_figures(speech_metrics, table)] if table.n else []
+    if not table.n and not table.n_forgone:
+        return []
+    figures = task.figures(table)
+    if not table.n:
+        valued = [figure for figure in figures if figure.value is not None]
+        return valued if any(figure.main for figure in valued) else []
+    own = {figure.name for figure in figures}
+    return [*figures, *(one for one in speech_figures(speech_metrics, table) if one.name not in own)]
 
 
 def totals(cells: Sequence[CellRow]) -> list[Total]:

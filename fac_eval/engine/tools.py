@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from fac_eval.codec import plain
-from fac_eval.errors import UsageError
+from fac_eval.errors import FacEvalError, UsageError
 from fac_eval.interfaces import BatchJudge, Embedder, Judge, QualityMeter, Transcriber
 from fac_eval.resolve import task_rubrics
 
@@ -62,7 +63,7 @@ def check_tools(task: Task, needs: Iterable[Need], tools: Tools, *, batches: boo
             what, example, plural = _ASKED_FOR[need]
             raise UsageError(
                 f"task {task.name} needs {what}, and none was given",
-                remedy=f"Name one, as in {example}; 'fac-eval ls {plural}' lists them.",
+                remedy=f"Name one, as in {example}; 'fac-eval ls {plural}' lists them.{_without(task, need)}",
             )
     if "judge" not in needs or tools.judge is None:
         return
@@ -78,6 +79,24 @@ def check_tools(task: Task, needs: Iterable[Need], tools: Tools, *, batches: boo
         raise UsageError(
             f"the judge {tools.judge.name} takes no batches", remedy="Leave out --judge-mode batch."
         )
+
+
+def _without(task: Task, need: Need) -> str:
+    """The first choice among the task's options under which it does without, as a further remedy."""
+    if need not in task.needs:
+        return ""
+    hints = get_type_hints(task.Options)
+    for field in dataclasses.fields(task.Options):
+        choices = get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else ()
+        for choice in choices:
+            try:
+                other = type(task)(dataclasses.replace(task.options, **{field.name: choice}))
+                spared = other.needs < task.needs and need not in other.needs
+            except FacEvalError:  # a choice that does not go with the other options
+                continue
+            if spared:
+                return f" Or run {task.name}:{field.name}={choice}, which needs none."
+    return ""
 
 
 def tool_identity(task: Task, needs: Iterable[Need], tools: Tools) -> dict[str, Any]:

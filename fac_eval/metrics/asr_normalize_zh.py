@@ -6,6 +6,7 @@ None of them but `wn_zh_0115` touches numerals: 二十 against 20 counts as erro
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
@@ -46,7 +47,9 @@ def _normalizer(rules: ChineseRules) -> Callable[[str], str]:
 
 def simplified(text: str, *, locale: Literal["zh-hans", "zh-cn"] = "zh-hans") -> str:
     """Traditional characters made simplified by zhconv; `zh-cn` also puts mainland words for regional ones."""
-    package = cast(Any, require("zhconv", extra="speech", purpose="conversion to simplified Chinese"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about its import of pkg_resources, which works here
+        package = cast(Any, require("zhconv", extra="speech", purpose="conversion to simplified Chinese"))
     return cast(str, package.convert(text, locale))
 
 

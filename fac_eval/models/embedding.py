@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fac_eval.data.weights import weights_folder, weights_identity
+from fac_eval.data.weights import HubWeights, hub_weights, weights_folder, weights_identity
 from fac_eval.errors import AssetError, UsageError, require
 from fac_eval.interfaces import Embedder
 
@@ -50,6 +50,10 @@ class _LocalEmbedder(Embedder):
     def _identity(self) -> dict[str, Any]:
         weights = weights_identity(self._path, self._revision)
         return {"revision": REVISION, "weights": weights, "dtype": self._dtype}
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """What has to be downloaded beforehand for a machine without internet."""
+        return hub_weights(self._path, self._revision, _WEIGHTS)
 
     def load(self) -> None:
         """Read tokenizer and weights."""

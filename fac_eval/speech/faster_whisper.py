@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from fac_eval.audio import Audio
-from fac_eval.data.weights import weights_folder, weights_identity
+from fac_eval.data.weights import HubWeights, hub_weights, weights_folder, weights_identity
 from fac_eval.errors import require
 from fac_eval.interfaces import Transcriber
 from fac_eval.speech.hearing import is_worth_hearing
@@ -45,6 +45,10 @@ class FasterWhisper(Transcriber):
             "version": version("faster-whisper"),
         }
         return f"faster-whisper/{json.dumps(settings, sort_keys=True, separators=(',', ':'))}"
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """What has to be downloaded beforehand for a machine without internet."""
+        return hub_weights(self._path, self._revision, _FILES)
 
     def load(self) -> None:
         """Read the weights."""

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
-from fac_eval.data.weights import weights_folder, weights_identity
+from fac_eval.data.weights import HubWeights, hub_weights, weights_folder, weights_identity
 from fac_eval.errors import AssetError, AudioError, require
 from fac_eval.interfaces import Transcriber
 from fac_eval.speech.hearing import RATE, is_worth_hearing
@@ -74,6 +74,10 @@ class Whisper(Transcriber):
     @property
     def _resampler(self) -> str:
         return "ffmpeg" if self._variant == "ultraeval" and shutil.which("ffmpeg") else "sinc"
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """What has to be downloaded beforehand for a machine without internet."""
+        return hub_weights(self._path, self._revision)
 
     def load(self) -> None:
         """Read the weights."""

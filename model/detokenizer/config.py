@@ -9,9 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fac_eval.data.assets import Asset
 from fac_eval.errors import DataError
 
 _T = TypeVar("_T")
+
+SPEAKERS = Asset(
+    name="speaker vectors of Fun-Audio-Chat",
+    url="https://raw.githubusercontent.com/FunAudioLLM/Fun-Audio-Chat/"
+    "8ba984b64b4880918db2807e08d795475481200c/utils/new_spk2info.pt",
+    sha256="c6ec1c7877542e90397de80c0915c98632a168aa717cae96b0e90ace3ab9d9ed",
+    path_in_cache="fun-audio-chat/new_spk2info.pt",
+)
 
 # Constructor values of the published code that take no part in turning codes into sound.
 _WITHOUT_EFFECT = {

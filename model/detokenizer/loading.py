@@ -14,23 +14,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from fac_eval.data.assets import Asset, asset_path
+from fac_eval.data.assets import asset_path
 from fac_eval.errors import AssetError, FacEvalError, MissingResource, require
 
-from .config import DetokenizerConfig, read_config
+from .config import SPEAKERS, DetokenizerConfig, read_config
 from .flow import Flow
 from .hift import HiFT
 from .tensor_files import LoadedFile, describe_file, read_table, read_tensors
 
 DEFAULT_SPEAKER = "中文女"
-
-SPEAKERS = Asset(
-    name="speaker vectors of Fun-Audio-Chat",
-    url="https://raw.githubusercontent.com/FunAudioLLM/Fun-Audio-Chat/"
-    "8ba984b64b4880918db2807e08d795475481200c/utils/new_spk2info.pt",
-    sha256="c6ec1c7877542e90397de80c0915c98632a168aa717cae96b0e90ace3ab9d9ed",
-    path_in_cache="fun-audio-chat/new_spk2info.pt",
-)
 
 _SPEAKER_FILE = "new_spk2info.pt"
 # A few of the many files of the published folder, most of which are gigabytes for other purposes.

@@ -86,6 +86,21 @@ class TestLive:
         assert sounds == [clip.encoded("wav", rate=16000) for clip in CLIPS]
         assert "temperature" not in seen.body
 
+    @pytest.mark.parametrize(("arguments", "rate"), [({}, 24000), ({"audio_rate": 16000}, 16000)])
+    def test_clips_keep_their_rate_unless_told(
+        self, arguments: dict[str, Any], rate: int, server: JudgeServer
+    ) -> None:
+        clip = Audio.from_samples(np.full(2400, 0.1, np.float32), 24000)
+        ask(make(server, **arguments), Question(HEARD.rubric, HEARD.inputs, (clip,)))
+        part = server.seen[0].body["messages"][-1]["content"][1]
+        assert base64.b64decode(part["input_audio"]["data"]) == clip.encoded("wav", rate=rate)
+
+    def test_its_price_is_that_of_the_model(self, server: JudgeServer, prices: Path) -> None:
+        assert make(server).price is None
+        price = make(server, prices=prices).price
+        assert price is not None
+        assert (price.input, price.output) == (1000, 2000)
+
     def test_a_call_costs_what_it_costs_and_shares_the_runs_budget(
         self, server: JudgeServer, prices: Path
     ) -> None:

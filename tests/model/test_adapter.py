@@ -72,13 +72,14 @@ def test_the_fingerprint_is_that_of_what_answers_depend_on(tiny_folder: Path, tm
     assert adapter(copy, batch_size=2).fingerprint == plain
     others = [
         adapter(copy, profile="s2s"),
+        adapter(copy, profile="persona"),
         adapter(copy, vocoder=copy / "vocoder"),
         adapter(copy, attn="eager"),
     ]
     found = {model.fingerprint for model in others}
     (copy / "generation_config.json").write_text("{}")
     found.add(adapter(copy).fingerprint)
-    assert len(found | {plain}) == 5
+    assert len(found | {plain}) == 6
 
 
 def test_requests_of_all_kinds_in_one_batch(speaking: FunAudioChatModel) -> None:
@@ -192,3 +193,27 @@ def test_tools_are_offered_in_the_authors_words_where_their_file_is(
     monkeypatch.setenv("FAC_EVAL_ASSETS", str(tmp_path))
     text = profiles.tool_prompt(TOOLS, "official")
     assert text.startswith('oneone {"type": "function"')
+
+
+def test_the_persona_speaks_by_the_authors_prompt(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fac_eval.model import profiles
+
+    model = adapter(tiny_folder, vocoder=tiny_folder / "vocoder", profile="persona")
+    with pytest.raises(MissingResource, match=r"constant.py.*\nFetch it with fac-eval prepare"):
+        model.load()
+    content = b'S2M = "Both."\nSPOKEN_S2M_PROMPT = S2M + " You are Someone."\n'
+    pinned = profiles.Asset("x", "https://example.org", hashlib.sha256(content).hexdigest(), "constant.py")
+    (tmp_path / "constant.py").write_bytes(content)
+    monkeypatch.setattr(profiles, "PROMPT_FILE", pinned)
+    monkeypatch.setenv("FAC_EVAL_ASSETS", str(tmp_path))
+    persona, s2s = profiles.profile("persona"), profiles.profile("s2s")
+    assert persona.system_prompt == "Both. You are Someone."
+    assert (persona.settings, persona.speech) == (s2s.settings, s2s.speech)
+    (answer,) = model.generate([Request((user(CLIP),), "speech", settings=Settings(max_tokens=3), seed=3)])
+    assert (answer.details["profile"], answer.error) == ("persona", None)
+    (default,) = adapter(tiny_folder, vocoder=tiny_folder / "vocoder", profile="s2s").generate(
+        [Request((user(CLIP),), "speech", settings=Settings(max_tokens=3), seed=3)]
+    )
+    assert answer.usage.input_tokens != default.usage.input_tokens

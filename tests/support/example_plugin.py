@@ -30,7 +30,7 @@ def environment(folder: Path, *, site: Path | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("FAC_EVAL_", "HF_", "OPENAI_", "PYTHONPATH"))
+        if not name.startswith(("FAC_EVAL_", "GITHUB_", "HF_", "OPENAI_", "PYTHONPATH"))
     }
     ours = {"FAC_EVAL_CACHE": str(folder / "cache"), "FAC_EVAL_OFFLINE": "1"}
     return {**kept, **ours, **({"PYTHONPATH": str(site)} if site else {})}

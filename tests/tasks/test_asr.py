@@ -133,6 +133,26 @@ def test_failed_utterances_count_as_empty_transcripts_and_are_told_apart(tmp_pat
     assert (main.n, main.low is not None) == (12, True)
 
 
+class Mute(Half):
+    """Fails on every clip."""
+
+    name = "mute"
+    fingerprint = "mute"
+
+    def _answer(self, request: Request) -> Response:
+        return Response.failed("model_error", "no answer")
+
+
+def test_where_every_utterance_failed_every_token_is_deleted(tmp_path: Path) -> None:
+    result = fac_eval.run(Mute(), "asr/librispeech_clean", data="sample", store=str(tmp_path), progress=False)
+    found = figures(result)
+    assert (result.counts.n_failed, result.counts.scored) == (12, 0)
+    assert (found["wer"], found["deletions"], found["substitutions"]) == (100, 100, 0)
+    assert "wer of the answered" not in found
+    (main,) = (figure for figure in result.cells[0].figures if figure.main)
+    assert (main.name, main.n) == ("wer", 12)
+
+
 def _samples() -> list[fac_eval.Sample]:
     return list(LibriSpeechClean().samples(DataFinder("sample")))
 

@@ -66,7 +66,7 @@ def test_the_oracle_is_at_the_top_and_the_empty_model_at_the_bottom(tmp_path: Pa
     assert result.counts.n_failed == 0
     for name in ("llama_questions", "triviaqa", "web_questions"):
         task = f"ultraeval_audio/{name}"
-        assert figures(result, task) | {"speech": 100, "text": 100, "asr-wer": 0} == figures(result, task)
+        assert figures(result, task) | {"speech": 100, "text": 100, "asr_wer": 0} == figures(result, task)
         for model in ("empty", "random"):
             assert figures(result, task, model)["speech"] == 0
         assert figures(result, task, "empty")["silent"] == 100

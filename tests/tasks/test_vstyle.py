@@ -130,6 +130,14 @@ def test_answers_without_a_rating_leave_the_means_or_count_as_one(tmp_path: Path
     assert "4 without a rating" in str(main.note)
 
 
+@pytest.mark.parametrize(("failures", "overall"), [("left_out", None), ("as_one", 1.0)])
+def test_where_no_answer_has_a_rating(failures: str, overall: float | None, tmp_path: Path) -> None:
+    result = run(f"vstyle/en:failures={failures}", tmp_path, Critic(lambda question: "I cannot tell."))
+    assert result.counts.failed == {"judge_error": 16}
+    assert figures(result).get("overall") == overall
+    assert bool(result.cells[0].figures) == (overall is not None)
+
+
 def test_an_unknown_ability_is_told_with_its_line(tmp_path: Path) -> None:
     folder = tmp_path / "VStyle" / "en"
     folder.mkdir(parents=True)

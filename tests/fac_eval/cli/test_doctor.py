@@ -270,3 +270,18 @@ def test_a_check_that_fails_itself_does_not_hide_the_others(
     shown = found(doctor)
     assert shown["keys", "check"]["found"] == "RuntimeError: what now"
     assert shown["plugins", "task"]["status"] == "ok"
+
+
+def test_extras_and_programs_say_what_they_are_for(
+    doctor: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    checks_ = found(doctor)
+    extras = {"faster-whisper": "faster-whisper", "matplotlib": "report", "pocketsphinx": "speech"}
+    for package, extra in extras.items():
+        enables = checks_[f"extra {extra}", package]["enables"]
+        assert enables
+        assert not enables.startswith("the extra")
+    for program in ("flite", "espeak-ng", "ffmpeg"):
+        assert checks_["programs", program]["status"] == "missing"
+        assert f"apt-get install {program}" in checks_["programs", program]["remedy"]

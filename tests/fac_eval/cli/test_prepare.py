@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fac_eval import Sample, Score, Task
+from fac_eval import Audio, Sample, Score, Task
 from fac_eval.data.assets import Asset
 from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.weights import HubWeights, hub_weights
 from fac_eval.errors import MissingResource
+from fac_eval.interfaces import QualityMeter
 from tests.support.command_line import CommandLine
 from tests.support.hub_server import FakeHub, Reply, Server, serve
 from tests.support.plugins import install
@@ -45,6 +47,38 @@ class Wanting(Task):
             raise MissingResource("the lexicon is not on this machine.", remedy="Buy one.")
 
 
+class Weighed(QualityMeter):
+    """A meter with a pinned file, whose weights may also be on the hub."""
+
+    name = "weighed"
+    fingerprint = "weighed/1"
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+
+    def measure(self, clips: Sequence[Audio]) -> list[Mapping[str, float]]:
+        return [{} for _ in clips]
+
+    def assets(self) -> tuple[Asset, ...]:
+        return Wanting().assets()
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        return () if self._path is None else hub_weights(self._path)
+
+
+class Demanding(Weighed):
+    """Its pinned files go by no argument, and it has one without a default."""
+
+    name = "demanding"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+
+    @classmethod
+    def assets(cls) -> tuple[Asset, ...]:
+        return Wanting().assets()
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, cli: CommandLine) -> Iterator[Server]:
     """A hub with the shipped items as the data set, and a host of the protocol file."""
@@ -62,6 +96,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, cli: CommandLine) -> Iterator[Server]:
         monkeypatch.setattr("fac_eval.data._hub_api._endpoint", lambda: server.url)
         monkeypatch.setattr(Wanting, "url", f"{server.url}/prompt.txt")
         install(monkeypatch, "task", {"wanting": f"{HERE}:Wanting"})
+        install(monkeypatch, "meter", {"weighed": f"{HERE}:Weighed", "demanding": f"{HERE}:Demanding"})
         yield server
 
 
@@ -167,13 +202,13 @@ def test_a_data_set_without_sound_is_unusable(
 def test_a_task_that_fetches_nothing(cli: CommandLine) -> None:
     Path("q.jsonl").write_text(json.dumps({"id": "1", "text": "2 + 2?", "reference": "4"}) + "\n")
     done = cli("prepare", "file:q.jsonl")
-    assert (done.code, done.out) == (0, "These tasks fetch nothing.\n")
+    assert (done.code, done.out) == (0, "There is nothing to fetch for them.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Missing argument 'TASKS...'"),
+        ([], "Missing argument 'NAMES...'"),
         (["voicebnch"], "Did you mean 'voicebench'"),
         (["nothing*"], "unknown task 'nothing*'"),
     ],
@@ -182,3 +217,57 @@ def test_what_cannot_be_prepared_is_said(arguments: list[str], said: str, cli: C
     done = cli("prepare", *arguments)
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("name", ["weighed", "demanding"])
+def test_an_instruments_pinned_files_are_fetched(name: str, cli: CommandLine, hub: Server) -> None:
+    done = cli("prepare", name, "--to", "carried")
+    assert done.code == 0, done.err
+    assert (Path("carried") / "assets" / "wanting" / "prompt.txt").read_bytes() == PROMPT
+    assert by_name(cli("prepare", name, "--to", "carried", "--json"))["the prompt"]["status"] == "kept"
+
+
+def test_weights_are_downloaded_into_the_hubs_cache(
+    cli: CommandLine, hub: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    folder = tmp_path / "hub" / COMMIT
+
+    def snapshot(path: str, *, local_files_only: bool, **rest: Any) -> str:
+        assert path == "some/meter"
+        if local_files_only and not folder.is_dir():
+            raise FileNotFoundError("not cached")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.safetensors").write_bytes(b"1234")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    (_, fetched) = cli("prepare", "weighed:path=some/meter", "--json").json["needs"]
+    assert (fetched["kind"], fetched["name"], fetched["status"]) == ("weights", "some/meter", "fetched")
+    assert (fetched["path"], fetched["commit"], fetched["bytes"]) == (str(folder), COMMIT, 4)
+    done = cli("prepare", "weighed:path=some/meter", "--to", "carried")
+    assert "weights  some/meter  kept" in done.out
+    assert f"copy {folder} there as well" in done.out
+
+
+def test_weights_that_the_hub_does_not_give_are_told(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = cli("prepare", "whisper:path=some/where")
+    assert done.code == 2
+    assert "some/where are not on this machine, and HF_HUB_OFFLINE keeps off the hub." in done.out
+
+
+def test_names_of_models_bring_their_pinned_files(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAC_EVAL_OFFLINE", "1")
+    names = [one["name"] for one in cli("prepare", "utmos", "fun-audio-chat", "--json").json["needs"]]
+    assert names == [
+        "UTMOS22 strong learner",
+        "prompts of Fun-Audio-Chat",
+        "speaker vectors of Fun-Audio-Chat",
+    ]
+    # A judge, a model and a voice at once; the arguments are of one of them, and it brings nothing.
+    assert cli("prepare", "openai:model=gpt-4o,text_only=true").code == 0
+    assert "volume" in cli("prepare", "openai:volume=3").err

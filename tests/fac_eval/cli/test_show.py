@@ -221,3 +221,23 @@ def test_without_source_there_are_no_field_docs() -> None:
 def test_the_arguments_of_a_docstring(doc: str, found: dict[str, str] | None) -> None:
     expected = {"a": "one.", "b": "two and a half."} if found is None else found
     assert describe.argument_docs(doc) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["whisper", "whisper:path=some/where", "nv-embed", "fun-audio-chat:path=some/where"]
+)
+def test_the_hub_is_not_asked(name: str, cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def snapshot(path: str, *, local_files_only: bool = False, **rest: Any) -> str:
+        asked.append(local_files_only)
+        raise FileNotFoundError("not cached")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    shown = cli("show", name, "--json").json
+    assert "(not looked up)" in shown["describe"]["fingerprint"]
+    assert shown["problem"] is None
+    assert asked
+    assert all(asked)

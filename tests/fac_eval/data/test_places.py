@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fac_eval.data.places import FileHashes
+from fac_eval.data.places import FileHashes, is_looked_up, off_the_network, offline_switch
 from fac_eval.errors import DataError
 from tests.support.hub_data import write_files
 
@@ -40,3 +40,11 @@ def test_hashing_goes_on_without_a_cache_and_tells_of_missing_files(tmp_path: Pa
     assert len(FileHashes(tmp_path / "cache").sha256(path)[0]) == 64
     with pytest.raises(DataError, match="gone cannot be read"):
         FileHashes().sha256(tmp_path / "gone")
+
+
+def test_a_command_may_keep_off_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FAC_EVAL_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with off_the_network("fac-eval show"):
+        assert (offline_switch(), is_looked_up()) == ("fac-eval show", False)
+    assert (offline_switch(), is_looked_up()) == (None, True)

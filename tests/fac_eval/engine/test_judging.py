@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -378,3 +379,31 @@ def test_requests_are_left_alone(tmp_path: Path) -> None:
     run(None, ToyTask(), store=tmp_path / "a", model=plain)
     run(Critic(), judged(), store=tmp_path / "b", model=with_judge)
     assert seen["plain"] == seen["judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class SparingOptions(JudgedOptions):
+    """Whether a judge is asked at all."""
+
+    match: Literal["judge", "both", "exact"] = "judge"
+
+
+class Sparing(JudgedTask):
+    """Does without a judge under one of its choices; another does not go with the rest."""
+
+    Options = SparingOptions
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        if self.options.match == "both":
+            raise UsageError("not together")
+        if self.options.match == "exact":
+            self.needs = frozenset()
+
+
+def test_the_choice_that_needs_no_judge_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Or run judged:match=exact, which needs none."):
+        run(None, Sparing(SparingOptions(n=3)), store=tmp_path)
+    with pytest.raises(UsageError) as caught:
+        run(None, judged(), store=tmp_path)
+    assert "Or run" not in str(caught.value)

@@ -14,6 +14,7 @@ from fac_eval import Audio, Request, Response, RunResult, Sample, Score
 from fac_eval.engine.speech_metrics import speech_parts
 from fac_eval.errors import UsageError
 from fac_eval.interfaces import QualityMeter, Transcriber
+from fac_eval.scores import Metric
 from fac_eval.store import Store
 from fac_eval.vocabulary import Evidence, Figure, Timings
 from tests.support.plugins import install
@@ -96,6 +97,19 @@ def test_the_figures_stand_behind_the_tasks_own(tmp_path: Path) -> None:
     assert found["rtf"].value == pytest.approx(9 * 0.2 / (5.5 - 0.6))
     assert "1 answers were made in batches" in (found["rtf"].note or "")
     assert [figure.main for figure in result.cells[0].figures] == [True, False, False, False, False]
+
+
+class Measuring(Own):
+    """Has an error rate of its own under the common name."""
+
+    name = "measuring"
+    metrics = (Metric("accuracy", main=True), Metric("asr_wer", of="length", scale=1))
+
+
+def test_a_figure_that_the_task_has_itself_is_not_printed_twice(tmp_path: Path) -> None:
+    result = run(tmp_path, task=Measuring(ToyOptions(n=10, speech=True)))
+    assert [figure.name for figure in result.cells[0].figures] == ["accuracy", "asr_wer", "utmos", "rtf"]
+    assert figures(result)["asr_wer"].value == 7
 
 
 def test_a_task_that_answers_in_text_is_left_alone(tmp_path: Path) -> None:
