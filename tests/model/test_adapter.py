@@ -203,13 +203,13 @@ def test_the_persona_speaks_by_the_authors_prompt(
     model = adapter(tiny_folder, vocoder=tiny_folder / "vocoder", profile="persona")
     with pytest.raises(MissingResource, match=r"constant.py.*\nFetch it with fac-eval prepare"):
         model.load()
-    content = b'S2M = "Both."\nSPOKEN_S2M_PROMPT = S2M + " You are Someone."\n'
+    content = b'S2M = "Both."\nSPOKEN_S2M_PROMPT = S2M + " You are Someone, and always kind."\n'
     pinned = profiles.Asset("x", "https://example.org", hashlib.sha256(content).hexdigest(), "constant.py")
     (tmp_path / "constant.py").write_bytes(content)
     monkeypatch.setattr(profiles, "PROMPT_FILE", pinned)
     monkeypatch.setenv("FAC_EVAL_ASSETS", str(tmp_path))
     persona, s2s = profiles.profile("persona"), profiles.profile("s2s")
-    assert persona.system_prompt == "Both. You are Someone."
+    assert persona.system_prompt == "Both. You are Someone, and always kind."
     assert (persona.settings, persona.speech) == (s2s.settings, s2s.speech)
     (answer,) = model.generate([Request((user(CLIP),), "speech", settings=Settings(max_tokens=3), seed=3)])
     assert (answer.details["profile"], answer.error) == ("persona", None)

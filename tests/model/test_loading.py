@@ -322,7 +322,9 @@ class FakeHub:
     def __init__(self, folder: Path | None) -> None:
         self.folder, self.asked = folder, []  # type: ignore[var-annotated]
 
-    def __call__(self, name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+    def __call__(
+        self, name: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool = False
+    ) -> str:
         self.asked.append((name, revision, allow_patterns))
         if self.folder is None:
             raise OSError("no route to the hub")
