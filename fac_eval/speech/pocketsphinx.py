@@ -20,7 +20,7 @@ _FILLER = re.compile(r"<.*>|\[.*\]")
 
 
 class PocketSphinx(Transcriber):
-    """English only; one core, about a quarter of real time."""
+    """A small English recogniser for demos and tests, which carries its model; it mishears a good deal."""
 
     name = "pocketsphinx"
 

@@ -28,7 +28,7 @@ Variant = Literal["whisper-v3", "ultraeval"]
 
 
 class Whisper(Transcriber):
-    """Greedy, with timestamps, in one window or in the sequential long form, in batches."""
+    """Whisper through transformers, as official scorers use it: greedy, with timestamps, in batches."""
 
     name = "whisper"
 
