@@ -133,12 +133,18 @@ class Task(ABC):
         """A blind answer (what the `random` model says); `pick` chooses one of several."""
         return pick(sample.choices) if sample.choices else None
 
+    @property
+    def idle_options(self) -> frozenset[str]:
+        """Options that decide over nothing, given the others: they are no part of what a score stands for."""
+        return frozenset()
+
     def protocol(self) -> Mapping[str, Any]:
         """Everything that defines the score, as JSON; its hash is the protocol identity."""
+        options = dataclasses.asdict(self.options)
         return {
             "task": self.name,
             "version": self.version,
-            "options": dataclasses.asdict(self.options),
+            "options": {name: held for name, held in options.items() if name not in self.idle_options},
             "datasets": [source.identity for source in self.datasets()],
             "output": self.output,
             "settings": dataclasses.asdict(self.settings),
@@ -157,6 +163,8 @@ class Task(ABC):
         shown = []
         for field in dataclasses.fields(self.Options):
             held = getattr(self.options, field.name)
+            if field.name in self.idle_options:
+                continue
             if get_origin(hints[field.name]) is Literal or held not in (field.default, dataclasses.MISSING):
                 shown.append(f"{field.name}={held}")
         return ",".join(shown)

@@ -130,6 +130,11 @@ class Mmau(Task):
         if self.options.match == "judge":
             self.needs, self.rubrics, self.judge_calls = frozenset({"judge"}), (RUBRIC,), 1
 
+    @property
+    def idle_options(self) -> frozenset[str]:
+        """What is about the judge's replies, where no judge is asked."""
+        return frozenset() if self.options.match == "judge" else frozenset({"parser", "invalid"})
+
     def datasets(self) -> tuple[HubDataset, ...]:
         """The hub copy, which holds the clips."""
         return (DATASET,)

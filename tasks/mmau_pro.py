@@ -114,6 +114,11 @@ class MmauPro(Task):
             needs.add("similarity")
         self.needs = frozenset(needs)
 
+    @property
+    def idle_options(self) -> frozenset[str]:
+        """What is about the open items, where they are left out."""
+        return frozenset({"parser", "open_choices"}) if self.options.open == "skip" else frozenset()
+
     def datasets(self) -> tuple[HubDataset, ...]:
         """The table of items and the archive of clips, which may be unpacked beside it."""
         return (DATASET,)

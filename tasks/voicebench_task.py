@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -116,25 +115,6 @@ class VoiceBenchTask(Task):
         return [
             Question(rubric, inputs, draw=draw) for rubric in self.rubrics for draw in range(self.judge_calls)
         ]
-
-    # Options without effect under the others are no part of what a score stands for.
-
-    @property
-    def idle_options(self) -> frozenset[str]:
-        """The options that decide over nothing, given the others."""
-        return frozenset()
-
-    def protocol(self) -> Mapping[str, Any]:
-        """The base's, without options that decide over nothing."""
-        options = dataclasses.asdict(self.options)
-        kept = {name: held for name, held in options.items() if name not in self.idle_options}
-        return {**super().protocol(), "options": kept}
-
-    @property
-    def variant(self) -> str:
-        """The base's, without options that decide over nothing."""
-        shown = super().variant.split(",")
-        return ",".join(option for option in shown if option.partition("=")[0] not in self.idle_options)
 
 
 def answer_text(response: Response) -> str:

@@ -182,3 +182,12 @@ def test_generation_settings_are_typed_and_unknown_ones_reach_the_adapter() -> N
     assert extra == {"min_p": 0.1, "best": "yes"}
     with pytest.raises(UsageError, match="max_tokens"):
         settings_overrides({"max_tokens": "many"})
+
+
+def test_options_that_decide_over_nothing_are_no_part_of_the_protocol() -> None:
+    (plain,) = resolve_tasks(["mmau"])
+    (same,) = resolve_tasks(["mmau:invalid=count_wrong"])
+    (judged,) = resolve_tasks(["mmau:match=judge,invalid=count_wrong"])
+    assert plain.protocol() == same.protocol()
+    assert plain.variant == same.variant == "match=official,instruction=fun_audio_chat"
+    assert "invalid=count_wrong" in judged.variant
