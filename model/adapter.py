@@ -231,15 +231,12 @@ class FunAudioChatModel(Model):
         from .answers import text_length
 
         assert self._chat is not None
-        processor = self._chat.processor
         clips = [part for message in request.messages for part in message.parts if isinstance(part, Audio)]
-        lengths = [len(clip.samples(processor.sampling_rate)) for clip in clips]
-        group = processor.audio_group_size
         effort: dict[str, Any] = {
             "input_seconds": sum(clip.seconds for clip in clips),
-            "input_positions": sum(-(-processor.frames(length) // group) for length in lengths),
+            "input_positions": answer.audio_positions,
             "steps": len(answer.text_ids),
-            "text_tokens": text_length(processor.tokenizer, answer.text_ids),
+            "text_tokens": text_length(self._chat.processor.tokenizer, answer.text_ids),
         }
         if torch.cuda.is_available():
             devices = range(torch.cuda.device_count())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
@@ -32,12 +33,14 @@ def cleaned(raw: str) -> str:
     return _stripped(raw, (AUDIO_EOS, SILENCE, IM_END), start=False)
 
 
+@lru_cache(maxsize=8)  # a vocabulary of 150,000 entries is not to be gone through for every answer
 def mark_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The ids that are never text, whether or not the tokenizer flags them as special."""
     known = tokenizer.get_vocab()
     return frozenset(known[mark] for mark in MARKS if mark in known)
 
 
+@lru_cache(maxsize=8)
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The ids that the tokenizer flags as special, which is what decoding without special tokens leaves out."""
     return frozenset(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)

@@ -53,6 +53,8 @@ class Answer:
     speech_ids: tuple[int, ...]
     """All emitted speech ids, marks included."""
     prompt_tokens: int
+    audio_positions: int
+    """How many of the prompt's positions hold sound."""
     finish_reason: str
     seed: int
     timings: Timings
@@ -347,6 +349,7 @@ class FunAudioChat:
             text_ids=tuple(job.row.ids),
             speech_ids=tuple(job.row.speech),
             prompt_tokens=len(job.ids),
+            audio_positions=job.ids.count(self.model.config.audio_token_index),
             finish_reason=job.finish,
             seed=job.seed,
             timings=Timings(total=job.ended - job.started, first_token=first, batch=batch),

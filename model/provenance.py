@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fac_eval.data.places import NOT_LOOKED_UP, FileHashes, is_looked_up, offline_switch
+from fac_eval.data.weights import HUB_ID
 from fac_eval.errors import AssetError, UsageError, require
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
 _SMALL = (".json", ".jinja", ".txt")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 

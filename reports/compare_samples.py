@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fac_eval.codec import from_json
+from fac_eval.engine.export import prompt_of
 from fac_eval.scores import Metric
 
 from .compare import TIE, Comparison, sample_gains
@@ -97,17 +98,4 @@ def _questions(side: Side, stored: StoredSamples, rows: Sequence[int]) -> list[s
     keys = [stored.samples[row] for row in rows]
     with side.place.opened() as store:
         bodies = store.samples([key for key in keys if key is not None])
-    return [_question(from_json(bodies[key])) if key in bodies else None for key in keys]
-
-
-def _question(sample: Mapping[str, Any]) -> str | None:
-    """What the user asks, as text: the messages' own, or what the data set says is spoken."""
-    texts = [
-        part["text"]
-        for message in sample.get("messages", ())
-        if message["role"] == "user"
-        for part in message.get("parts", ())
-        if "text" in part
-    ]
-    spoken = sample.get("metadata", {}).get("prompt")
-    return "\n".join(texts) or (spoken if isinstance(spoken, str) else None)
+    return [prompt_of(from_json(bodies[key])) if key in bodies else None for key in keys]

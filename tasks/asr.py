@@ -20,6 +20,8 @@ from fac_eval.scores import Metric
 from fac_eval.task import Benchmark, Group, Task
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score, Settings, user
 
+from .answers import answer_text
+
 if TYPE_CHECKING:
     from fac_eval.metrics.asr_wer import AsrRules
     from fac_eval.scores import ScoreTable
@@ -112,9 +114,7 @@ class AsrTask(Task):
         """The utterance's own rate; its parts add up to the pooled one."""
         from fac_eval.metrics.asr_wer import utterance_errors
 
-        if response.text is None:
-            raise DataError("the response holds no text")
-        row = utterance_errors(sample.reference, response.text, rules=self.rules)
+        row = utterance_errors(sample.reference, answer_text(response), rules=self.rules)
         counts = row.counts
         parts = {
             "tokens": counts.reference_tokens,

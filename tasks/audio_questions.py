@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fac_eval.audio import Audio
 from fac_eval.errors import AudioError, DataError
 from fac_eval.scores import figure_of
-from fac_eval.vocabulary import Figure, Message, Response, Sample, user
+from fac_eval.vocabulary import Figure, Message, Sample, user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,13 +69,6 @@ def check_choices(choices: Sequence[str], answer: str, where: str) -> None:
             f"{where}: the answer {answer!r} is none of the options {list(choices)!r}.",
             remedy="Fetch the data set again, or correct the row.",
         )
-
-
-def answer_text(response: Response) -> str:
-    """The answer that is scored."""
-    if response.text is None:
-        raise DataError("the response holds no text")
-    return response.text
 
 
 def clip_of(data: DataFinder, dataset: HubDataset, cell: Any, where: str) -> Audio:

@@ -20,8 +20,8 @@ from fac_eval.scores import VALUE, Metric, figure_of
 from fac_eval.task import Task
 from fac_eval.vocabulary import Evidence, Figure, Question, Request, Response, Sample, Score, Settings, user
 
+from .answers import answer_text
 from .audio_questions import (
-    answer_text,
     check_choices,
     clip_of,
     code_of,

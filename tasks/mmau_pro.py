@@ -25,8 +25,8 @@ from fac_eval.scores import VALUE, Metric
 from fac_eval.task import Need, Task
 from fac_eval.vocabulary import Evidence, Figure, Question, Request, Response, Sample, Score, Settings, user
 
+from .answers import answer_text
 from .audio_questions import (
-    answer_text,
     code_of,
     group_figures,
     mean_figure,

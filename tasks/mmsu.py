@@ -18,9 +18,9 @@ from fac_eval.scores import VALUE, Metric
 from fac_eval.task import Task
 from fac_eval.vocabulary import Evidence, Figure, Request, Response, Sample, Score, Settings, user
 
+from .answers import answer_text
 from .audio_questions import (
     OTHER,
-    answer_text,
     check_choices,
     clip_of,
     code_of,

@@ -22,6 +22,7 @@ from fac_eval.scores import Metric
 from fac_eval.task import Benchmark, Overall, Task
 from fac_eval.vocabulary import Evidence, Figure, Question, Response, Sample, Score, user
 
+from .answers import answer_text
 from .judged import INVALID, Invalid, Parser, invalid_figure, over_all
 from .totals import combined
 
@@ -121,9 +122,7 @@ class OpenAudioBenchTask(Task):
 
     def questions(self, sample: Sample, response: Response, evidence: Evidence) -> Sequence[Question]:
         """The question and the right answer without blanks around them, the answer as it is."""
-        if response.text is None:
-            raise DataError("the response holds no text")
-        inputs = {"question": sample.metadata["question"].strip(), "answer": response.text}
+        inputs = {"question": sample.metadata["question"].strip(), "answer": answer_text(response)}
         if self.shows_reference:
             inputs["reference"] = sample.reference.strip()
         return [Question(self.rubrics[0], inputs)]

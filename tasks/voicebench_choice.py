@@ -10,10 +10,11 @@ from fac_eval.data.hub import ALL_SPLITS, DataFinder
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score
 
+from .answers import answer_text
 from .judged import Invalid, Parser, invalid_figure, over_all
 from .voicebench_fallback import Fallback, accuracies
 from .voicebench_judged import yes_no_score
-from .voicebench_task import VoiceBenchTask, answer_text
+from .voicebench_task import VoiceBenchTask
 
 if TYPE_CHECKING:
     from fac_eval.scores import ScoreTable

@@ -13,8 +13,9 @@ from fac_eval.errors import MissingResource
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score
 
+from .answers import answer_text
 from .judged import INVALID, Invalid, Parser, coverage, invalid_figure, over_all, read_reply
-from .voicebench_task import VoiceBenchTask, answer_text
+from .voicebench_task import VoiceBenchTask
 
 if TYPE_CHECKING:
     from fac_eval.metrics.pedant import Pedant

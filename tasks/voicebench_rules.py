@@ -10,8 +10,9 @@ from fac_eval.data.hub import DataFinder
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score
 
+from .answers import answer_text
 from .voicebench_fallback import Fallback, accuracies
-from .voicebench_task import VoiceBenchTask, answer_text
+from .voicebench_task import VoiceBenchTask
 
 if TYPE_CHECKING:
     from fac_eval.scores import ScoreTable

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fac_eval.data.hub import DataFinder, HubDataset
-from fac_eval.errors import DataError
 from fac_eval.task import Task
 from fac_eval.vocabulary import Evidence, Question, Response, Sample, Settings, user
+
+from .answers import answer_text
 
 REPO = "hlt-lab/voicebench"
 SAMPLE_DATA = Path(__file__).parent / "sample_data" / "voicebench"
@@ -115,10 +116,3 @@ class VoiceBenchTask(Task):
         return [
             Question(rubric, inputs, draw=draw) for rubric in self.rubrics for draw in range(self.judge_calls)
         ]
-
-
-def answer_text(response: Response) -> str:
-    """The answer that is scored."""
-    if response.text is None:
-        raise DataError("the response holds no text")
-    return response.text

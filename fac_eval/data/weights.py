@@ -13,7 +13,7 @@ from typing import Any
 from fac_eval.data.places import NOT_LOOKED_UP, FileHashes, is_looked_up, offline_switch
 from fac_eval.errors import MissingResource, UsageError, require
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+\Z")
 _READ = (".json", ".txt", ".model", ".jinja", ".safetensors", ".bin", ".pt", ".ckpt")
 _SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
 _USUAL = (*_SMALL, "*.safetensors")
@@ -51,7 +51,7 @@ def weights_folder(
     folder = Path(path).expanduser()
     if folder.is_dir():
         return folder
-    if not _HUB_ID.match(path):
+    if not HUB_ID.match(path):
         raise UsageError(f"{path} is no folder.", remedy="Name a folder of weights, or a hub id: owner/name.")
     hub: Any = require(
         "huggingface_hub", extra="model", purpose=f"Fetching {path}", package="huggingface-hub"

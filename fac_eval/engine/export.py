@@ -120,7 +120,7 @@ def _row(
         "position": item.position,
         "sample_id": item.sample_id,
         "cluster": sample.get("cluster"),
-        "prompt": _prompt(sample),
+        "prompt": prompt_of(sample),
         "reference": sample.get("reference"),
         "metadata": sample.get("metadata", {}),
         "output": response.get("text"),
@@ -148,7 +148,7 @@ def _row(
     }
 
 
-def _prompt(sample: Mapping[str, Any]) -> str | None:
+def prompt_of(sample: Mapping[str, Any]) -> str | None:
     """What the user asks, as text: the messages' own, or what the data set says is spoken."""
     texts = [
         part["text"]

@@ -51,10 +51,6 @@ class Tools:
         }
         return tools[need]
 
-    def instruments(self) -> list[Transcriber | QualityMeter | Embedder]:
-        """Those that run on this machine and may hold weights."""
-        return [tool for tool in (self.transcriber, self.meter, self.embedder) if tool is not None]
-
 
 def check_tools(task: Task, needs: Iterable[Need], tools: Tools, *, batches: bool) -> None:
     """Raise UsageError for a need without a tool, and whatever the judge says of the task's rubrics."""

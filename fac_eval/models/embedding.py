@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fac_eval.data.weights import HubWeights, hub_weights, weights_folder, weights_identity
 from fac_eval.errors import AssetError, UsageError, require
 from fac_eval.interfaces import Embedder
+from fac_eval.models.devices import device_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,8 +60,7 @@ class _LocalEmbedder(Embedder):
         """Read tokenizer and weights."""
         torch: Any = require("torch", extra="model", purpose=f"the embedder {self.name!r}")
         require("transformers", extra="model", purpose=f"the embedder {self.name!r}")
-        gpu = torch.cuda.is_available()
-        device = torch.device(("cuda" if gpu else "cpu") if self._device == "auto" else self._device)
+        device = device_of(self._device)
         folder = weights_folder(self._path, self._revision, patterns=_WEIGHTS)
         self._loaded = self._read(folder, getattr(torch, self._dtype), device)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fac_eval.data.places import FileHashes
 from fac_eval.errors import AssetError, ModelOutOfMemory, UsageError, require
 from fac_eval.interfaces import Capabilities, Model
+from fac_eval.models.devices import device_of
 from fac_eval.vocabulary import Message, Request, Response, Settings, Text, Usage
 
 REVISION = 1
@@ -95,11 +96,9 @@ class TransformersModel(Model):
 
     def load(self) -> None:
         """Read tokenizer and weights."""
-        torch: Any = require("torch", extra="model", purpose=_PURPOSE)
+        require("torch", extra="model", purpose=_PURPOSE)
         transformers: Any = require("transformers", extra="model", purpose=_PURPOSE)
-        device = self._device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = device_of(self._device)
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 self._path, revision=self._revision, padding_side="left"

@@ -17,6 +17,7 @@ from fac_eval.audio import Audio
 from fac_eval.data.weights import HubWeights, hub_weights, weights_folder, weights_identity
 from fac_eval.errors import AssetError, AudioError, require
 from fac_eval.interfaces import Transcriber
+from fac_eval.models.devices import device_of
 from fac_eval.speech.hearing import RATE, is_worth_hearing
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ class Whisper(Transcriber):
         torch: Any = require("torch", extra="model", purpose="Whisper")
         transformers: Any = require("transformers", extra="model", purpose="Whisper")
         folder = weights_folder(self._path, self._revision)
-        gpu = torch.cuda.is_available()
-        self._target = torch.device(("cuda" if gpu else "cpu") if self._device == "auto" else self._device)
+        self._target = device_of(self._device)
         wanted = self._dtype
         if wanted == "auto":
             wanted = "float16" if self._target.type == "cuda" else "float32"

@@ -5,7 +5,6 @@ Weights stay mapped to their file where they need no other precision, so loading
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fac_eval.data.assets import asset_path
+from fac_eval.data.weights import HUB_ID
 from fac_eval.errors import AssetError, FacEvalError, MissingResource, require
 
 from .config import SPEAKERS, DetokenizerConfig, read_config
@@ -27,7 +27,6 @@ DEFAULT_SPEAKER = "中文女"
 _SPEAKER_FILE = "new_spk2info.pt"
 # A few of the many files of the published folder, most of which are gigabytes for other purposes.
 _WANTED = ["flow.pt", "flow.safetensors", "hift.pt", "hift.safetensors", "config.json", _SPEAKER_FILE]
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _GAIN, _DIRECTION = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
 _OLD_GAIN, _OLD_DIRECTION = ".weight_g", ".weight_v"
 _SHOWN_KEYS = 8
@@ -87,7 +86,7 @@ def locate(place: str | Path) -> Path:
     if folder.is_dir():
         return folder
     name, _, revision = str(place).partition("@")
-    if not _HUB_ID.fullmatch(name):
+    if not HUB_ID.match(name):
         raise MissingResource(
             f"{folder} is no folder.",
             remedy="Give the folder that holds flow.pt and hift.pt, or a hub id owner/name.",

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -90,11 +89,6 @@ class TaskIndex:
     samples: list[bytes | None]
     """Keys of the stored samples, from the first system that has each."""
     facets: list[dict[str, Any]] = field(default_factory=list)
-
-    @cached_property
-    def row_of(self) -> dict[str, int]:
-        """Where a sample stands, by its id."""
-        return {sample_id: row for row, sample_id in enumerate(self.ids)}
 
     def plain(self) -> dict[str, Any]:
         """The index as the page reads it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fac_eval.codec import from_json, to_json
+from fac_eval.engine.export import prompt_of
 from fac_eval.store import Store
 
 from .board import BoardTask
@@ -62,26 +63,19 @@ def text_chunk(task: BoardTask, index: TaskIndex, number: int) -> dict[str, Any]
     part = _Part(task, index, number * TEXTS, (number + 1) * TEXTS)
     samples = [part.sample(row)[1] for row in part.rows]
     return {
-        "prompt": [prompt_of(sample) for sample in samples],
+        "prompt": [_asked(sample) for sample in samples],
         "reference": [_short(sample.get("reference")) for sample in samples],
         "cells": [_texts(part, items) for items in part.items],
     }
 
 
-def prompt_of(sample: Mapping[str, Any]) -> str:
-    """What the user asks, as text: the messages' own, or what the data set says is spoken."""
-    reference = sample.get("reference")
-    texts = [
-        part["text"]
-        for message in sample.get("messages", ())
-        if message["role"] == "user"
-        for part in message.get("parts", ())
-        if "text" in part
-    ]
-    spoken = sample.get("metadata", {}).get("prompt")
-    if spoken is None and isinstance(reference, Mapping):
+def _asked(sample: Mapping[str, Any]) -> str:
+    """What the user asks, as text; a reference may hold the words where nothing else does."""
+    asked, reference = prompt_of(sample), sample.get("reference")
+    if asked is None and isinstance(reference, Mapping):
         spoken = reference.get("utterance")
-    return spoken if not texts and isinstance(spoken, str) else "\n".join(texts)
+        return spoken if isinstance(spoken, str) else ""
+    return asked or ""
 
 
 def _short(reference: Any) -> str:
