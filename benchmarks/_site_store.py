@@ -128,7 +128,7 @@ def make_store(n: int, folder: str) -> int:
 def write_pages(store: str, folder: str) -> tuple[int, int]:
     """Write the site over a store; returns its files and their bytes."""
     from fac_eval.reports.runs import find_runs
-    from fac_eval.reports.site import write_site
+    from fac_eval.reports.site.export import write_site
 
     write_site(find_runs([], store), folder)
     sizes = [path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()]

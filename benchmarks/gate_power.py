@@ -1,8 +1,9 @@
 """How often the gate raises an alarm where nothing changed, and where something did, against theory.
 
 Pairs of runs are made up again and again with a known true change, and each pair goes through the gate's own code
-(`fac_eval.reports.gate.judge`). Theory is scipy's binomial and normal distribution, not ours. Each line is the share
-of runs that fail; `off` is its distance from theory in standard errors of the simulation, and should rarely pass 3.
+(`fac_eval.reports.gate.verdict.judge`). Theory is scipy's binomial and normal distribution, not ours. Each line is the
+share of runs that fail; `off` is its distance from theory in standard errors of the simulation, and should rarely pass
+3.
 
     python benchmarks/gate_power.py [--runs 2000]
 """
@@ -19,10 +20,10 @@ import numpy as np
 from _measure import machine, print_table
 from scipy import stats as scipy_stats
 
-from fac_eval.reports.compare_sides import Side, TaskScores
-from fac_eval.reports.gate import judge
-from fac_eval.reports.gate_policy import Policy, read_policy
-from fac_eval.reports.gate_usage import Usage
+from fac_eval.reports.compare.sides import Side, TaskScores
+from fac_eval.reports.gate.policy import Policy, read_policy
+from fac_eval.reports.gate.usage import Usage
+from fac_eval.reports.gate.verdict import judge
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Counts, Figure
 

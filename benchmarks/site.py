@@ -51,7 +51,7 @@ _EXPLORER = "document.querySelector('.status')?.dataset.done === 'true'"
 def served(store: str) -> Iterator[str]:
     """The address of the site as `fac-eval view` serves it."""
     from fac_eval.reports.runs import find_runs
-    from fac_eval.reports.site import Pages, SiteServer
+    from fac_eval.reports.site.server import Pages, SiteServer
 
     with SiteServer(Pages(lambda: find_runs([], store))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import fac_eval
 from fac_eval.model.tiny import write_tiny
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import write_site
+from fac_eval.reports.site.export import write_site
 
 STORE = "demo-store"
 PAGES = "demo-report"

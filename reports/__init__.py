@@ -1,1 +1,1 @@
-"""Leaderboards, published numbers, comparisons, and the web page."""
+"""What is made of stored runs: comparisons, gates, leaderboards beside the published tables, plots, and the pages."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fac_eval
-from fac_eval.reports.compare_sides import Side, TaskScores, choices, labelled, load_side
+from fac_eval.reports.compare.sides import Side, TaskScores, choices, labelled, load_side
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Counts, Figure
 from tests.support.plugins import install
@@ -142,4 +142,4 @@ def made_side(*tasks: TaskScores, name: str = "side") -> Side:
 def install_commands(patch: pytest.MonkeyPatch) -> None:
     """The two commands, whether the package that is installed knows them or not."""
     commands = ("compare", "gate")
-    install(patch, "command", {name: f"fac_eval.reports.cli_{name}:command" for name in commands})
+    install(patch, "command", {name: f"fac_eval.reports.{name}.command:command" for name in commands})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import Snapshot, write_site
+from fac_eval.reports.site.export import write_site
+from fac_eval.reports.site.snapshot import Snapshot
 from tests.reports.site.world import make_world
 from tests.support.browser import Page, open_page
 from tests.support.plugins import install

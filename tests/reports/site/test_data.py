@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import fac_eval
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import Snapshot, pages
+from fac_eval.reports.site import pages
 from fac_eval.reports.site.chunks import script, unpacked
 from fac_eval.reports.site.index import ABSENT, build_index
+from fac_eval.reports.site.snapshot import Snapshot
 from fac_eval.stats import RatioSums
 from tests.reports.site.world import Speaker
 from tests.support.toys import Echo, ToyOptions, ToyTask

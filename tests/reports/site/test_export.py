@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from fac_eval.errors import FacEvalError, UsageError
-from fac_eval.reports.cli_site import report, view
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import SiteServer, write_site
 from fac_eval.reports.site.chunks import unpacked
-from fac_eval.reports.site.export import MARK
+from fac_eval.reports.site.command import report, view
+from fac_eval.reports.site.export import MARK, write_site
+from fac_eval.reports.site.server import SiteServer
 from fac_eval.store import Store
 
 

@@ -15,7 +15,8 @@ import fac_eval
 from fac_eval import Capabilities, Model, Request, Response, Sample, Score, Task
 from fac_eval.interfaces import Judge, QualityMeter, Transcriber
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import Pages, SiteServer, write_site
+from fac_eval.reports.site.export import write_site
+from fac_eval.reports.site.server import Pages, SiteServer
 from fac_eval.scores import Metric, ScoreTable
 from fac_eval.vocabulary import Evidence, Figure, Message, Question, Text, Tool, ToolCall, Verdict, user
 from tests.reports.site.world import tone

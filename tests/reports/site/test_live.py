@@ -11,8 +11,8 @@ import pytest
 import fac_eval
 from fac_eval import Request
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import Pages, SiteServer
 from fac_eval.reports.site.chunks import unpacked
+from fac_eval.reports.site.server import Pages, SiteServer
 from tests.support.browser import Page, needs_browser
 from tests.support.toys import Echo, ToyOptions, ToyTask
 

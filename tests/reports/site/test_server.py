@@ -12,8 +12,8 @@ import pytest
 
 from fac_eval.errors import UsageError
 from fac_eval.reports.runs import find_runs
-from fac_eval.reports.site import Pages, SiteServer
 from fac_eval.reports.site.chunks import unpacked
+from fac_eval.reports.site.server import Pages, SiteServer
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""`fac-eval compare`: models on the same samples, with paired tests."""

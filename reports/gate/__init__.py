@@ -1,0 +1,1 @@
+"""`fac-eval gate`: what a policy demands, held against a candidate and its baseline."""

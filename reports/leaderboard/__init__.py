@@ -1,0 +1,1 @@
+"""`fac-eval leaderboard`: published and measured columns side by side."""

@@ -1,0 +1,1 @@
+"""Leaderboards in every format that they are written in."""

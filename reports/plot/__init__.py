@@ -1,0 +1,1 @@
+"""`fac-eval plot`: figures for papers."""
