@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import fac_eval
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says nothing of what it shows
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,7 @@ CLIPS = arrays.arrays(np.float32, st.integers(1, 300), elements=FLOATS)
 
 class TestProperties:
     @given(CLIPS, RATES)
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_wav_round_trip_is_within_one_step(self, samples: NDArray[np.float32], rate: int) -> None:
         back = Audio.from_bytes(Audio.from_samples(samples, rate).encoded("wav"))
         assert back.rate == rate
@@ -232,7 +232,7 @@ class TestProperties:
         assert np.abs(back.samples() - samples).max() <= LSB
 
     @given(CLIPS, CLIPS, RATES, RATES)
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_key_depends_on_content_only(
         self, a: NDArray[np.float32], b: NDArray[np.float32], one: int, other: int
     ) -> None:
@@ -248,7 +248,7 @@ class TestProperties:
         ),
         st.binary(max_size=300),
     )
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_random_bytes_are_an_error_or_a_valid_clip(self, start: bytes, rest: bytes) -> None:
         self.check(start + rest)
 
@@ -257,7 +257,7 @@ class TestProperties:
         st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=5),
         st.integers(0, 200),
     )
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def test_damaged_files_are_an_error_or_a_valid_clip(
         self, data: bytes, changes: list[tuple[int, int]], cut: int
     ) -> None:

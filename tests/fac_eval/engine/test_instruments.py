@@ -385,7 +385,7 @@ texts = st.text("abc", max_size=6)
 
 
 @given(reply=texts, options=st.lists(texts, min_size=1, max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_likest_is_the_one_that_the_benchmark_would_choose(reply: str, options: list[str]) -> None:
     letters = Letters()
     letters.loads = 1

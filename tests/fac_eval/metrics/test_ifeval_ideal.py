@@ -257,7 +257,7 @@ def test_the_same_item_gets_the_same_text() -> None:
 values = st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["less than", "at least", "de"]), st.text())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_odd_arguments_give_none_or_a_text_that_follows(data: st.DataObject) -> None:
     instruction_ids = data.draw(st.lists(st.sampled_from(INSTRUCTION_IDS), max_size=2))

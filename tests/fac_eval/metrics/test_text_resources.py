@@ -126,7 +126,7 @@ def test_the_model_does_not_grow_with_the_texts(punkt: Path) -> None:
 
 
 @pytest.mark.usefixtures("punkt")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_any_text_can_be_split(text: str) -> None:
     assert all(sentence_tokenizer().tokenize(text))

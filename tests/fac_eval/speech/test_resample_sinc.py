@@ -31,7 +31,7 @@ def test_at_16_khz_nothing_is_touched(variant: Variant) -> None:
     assert resample(samples, 16_000, variant) is samples
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 5_000), st.sampled_from([8_000, 11_025, 12_345, 22_050, 24_000, 32_000, 44_100, 48_000])
 )

@@ -60,7 +60,7 @@ def item(position: int, outcome: Any = "scored", reason: str | None = None) -> I
         st.sampled_from([("scored", None), ("failed", "timeout"), ("skipped", "long")]), max_size=30
     ),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_written_is_read_back(
     work: dict[bytes, bytes], outcomes: list[tuple[Any, str | None]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -113,7 +113,7 @@ def test_a_sample_depends_on_no_frames_but_those_that_are_said(engine: Engine) -
     assert touched.max() <= 50 + hift.look_back(config)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(8, 40), min_size=2, max_size=5))
 def test_pieces_have_the_samples_of_the_frames_that_are_ready(sizes: list[int]) -> None:
     engine = _engine()
