@@ -2,8 +2,10 @@
 
 The plain loop is what the published inference script does: one conversation at a time, transformers' growing
 cache, one call after another. Everything is a ratio within one run, so that a busy machine tells the truth, too.
+On a GPU our steps are CUDA graphs. `--compile` also times steps that torch.compile has fused, which takes minutes to
+begin with and is no part of fac-eval: on a CPU it gains nothing.
 
-    python benchmarks/model_decoding.py [--device cuda] [--batch 8] [--steps 100] [--threads 1]
+    python benchmarks/model_decoding.py [--device cuda] [--batch 8] [--steps 100] [--threads 1] [--compile]
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 PROMPT = 60
+Way = Callable[[], int]
 
 
 def main() -> None:
@@ -28,6 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed; the best counts")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="also time steps that are compiled")
     given = parser.parse_args()
 
     import torch
@@ -41,17 +46,18 @@ def main() -> None:
     count = sum(parameter.numel() for parameter in model.parameters())
     print(f"{count / 1e6:.0f} M parameters, {dtype}, {device}, {given.threads} threads, {given.steps} steps")
     for speech in (True, False):
-        ways: dict[str, Callable[[], int]] = {
+        ways: dict[str, Way] = {
             "plain loop": lambda speech=speech: plain_loop(model, given.steps, speech=speech),
-            "ours, batch 1": lambda speech=speech: ours(model, given.steps, 1, speech=speech),
-            f"ours, batch {given.batch}": lambda speech=speech: ours(
-                model, given.steps, given.batch, speech=speech
-            ),
         }
+        for batch in (1, given.batch):
+            ways[f"ours, batch {batch}"] = partial(ours, model, given.steps, batch, speech=speech)
+        if given.compile:
+            for batch in (1, given.batch):
+                ways[f"compiled, {batch}"] = partial(compiled, model, given.steps, batch, speech=speech)
         report("speech" if speech else "text", ways, given.rounds, device)
 
 
-def report(title: str, ways: dict[str, Callable[[], int]], rounds: int, device: str) -> None:
+def report(title: str, ways: dict[str, Way], rounds: int, device: str) -> None:
     """Time the ways in turn and print steps a second relative to the plain loop and to batch 1."""
     # On one thread of a CPU the thread's own time counts: what other programs do meanwhile does not.
     clock = time.process_time if device == "cpu" else time.perf_counter
@@ -62,7 +68,7 @@ def report(title: str, ways: dict[str, Callable[[], int]], rounds: int, device: 
             steps = way()
             synchronise(device)
             best[name] = max(best[name], steps / (clock() - start))
-    plain, single, _ = best.values()
+    plain, single, *_ = best.values()
     print(f"{title}:")
     for name, rate in best.items():
         print(
@@ -95,6 +101,38 @@ def ours(model: Any, steps: int, batch: int, *, speech: bool) -> int:
             embeds = model.embed_text(ids)
         prompts.append(Prompt(tuple(ids.tolist()), embeds, seeded(row, model.device)))
     return sum(len(passed) for passed in Decoder(model, settings, prompts, batch_size=batch))
+
+
+def compiled(model: Any, steps: int, batch: int, *, speech: bool) -> int:
+    """The same with every step compiled as a whole, and recorded after that on a GPU."""
+    import torch
+
+    from fac_eval.model.step_graphs import CudaRecorder, StepGraphs
+
+    class Compiled:
+        def __init__(self, work: Callable[[], tuple[Any, ...]]) -> None:
+            self._work = torch.compile(work, fullgraph=True, dynamic=False)
+            self.outputs = self._work()
+
+        def replay(self) -> None:
+            self.outputs = self._work()
+
+    def record(work: Callable[[], tuple[Any, ...]]) -> Any:
+        if model.device.type != "cuda":
+            return Compiled(work)
+        return CudaRecorder(model.device)(torch.compile(work, fullgraph=True, dynamic=False))
+
+    before = model._step_graphs
+    if batch not in _COMPILED:
+        _COMPILED[batch] = StepGraphs({"text": record, "speech": record})
+    model._step_graphs = _COMPILED[batch]
+    try:
+        return ours(model, steps, batch, speech=speech)
+    finally:
+        model._step_graphs = before
+
+
+_COMPILED: dict[int, Any] = {}
 
 
 def plain_loop(model: Any, steps: int, *, speech: bool) -> int:

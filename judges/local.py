@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
+from fac_eval.data.weights import HubWeights
 from fac_eval.errors import FacEvalError, ModelOutOfMemory
 from fac_eval.interfaces import Model
 from fac_eval.models.transformers_chat import TransformersModel
@@ -127,6 +128,10 @@ class TransformersJudge(ModelJudge):
     def describe(self) -> Mapping[str, object]:
         """What is known of the model and its files."""
         return self.model.describe()
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """Those of the model."""
+        return self.model.weights()
 
     async def answer(self, request: Request) -> Response:
         """One answer, out of a batch."""

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
 from fac_eval.data.places import NOT_LOOKED_UP
+from fac_eval.data.weights import HubWeights, hub_commit, hub_place, hub_weights
 from fac_eval.errors import AssetError, require
 from fac_eval.interfaces import Capabilities, Model
 from fac_eval.vocabulary import Message, Request, Response, Settings, Text, ToolCall, Usage
 
 from .detokenizer.config import SPEAKERS
 from .profiles import PROMPT_FILE, Profile, ToolPrompt, profile, tool_prompt
+from .provenance import CHECKPOINT_FILES, VOCODER_FILES, file_hashes, folder_hashes
 
 if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
@@ -32,7 +34,6 @@ REVISION = 1
 """Raised whenever answers of unchanged weights change."""
 
 _TOOL_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
-_VOCODER_FILES = ("flow", "hift", "new_spk2info", "config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,16 @@ class FunAudioChatModel(Model):
         batch_size: int = 8,
         overflow: Literal["warn", "error", "truncate"] = "warn",
         tools: ToolPrompt = "own",
+        graphs: bool = True,
     ) -> None:
         """See `FunAudioChat.from_pretrained`.
 
-        `profile` replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile
-        also answers requests for text, a silent one never those for speech. `persona` is s2s as the voice assistant
-        of the authors' own prompt. `tools` says whose wording offers tools: ours, or the authors'. What is theirs is
-        read from their pinned file, which `fac-eval prepare fun-audio-chat` fetches.
+        `path` and `vocoder` are folders or hub ids, `owner/name@revision`; `revision` is that of `path`. `profile`
+        replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile also answers
+        requests for text, a silent one never those for speech. `persona` is s2s as the voice assistant of the
+        authors' own prompt. `tools` says whose wording offers tools: ours, or the authors'. What is theirs is read
+        from their pinned file, which `fac-eval prepare fun-audio-chat` fetches. `graphs=false` keeps a GPU from
+        decoding with recorded steps (CUDA graphs).
         """
         self._path, self._vocoder, self._revision = path, vocoder, revision
         self._dtype, self._attn, self._tools = dtype, attn, tools
@@ -79,6 +83,7 @@ class FunAudioChatModel(Model):
             "device_map": device_map,
             "vocoder_device": vocoder_device,
             "on_overflow": overflow,
+            "graphs": graphs,
         }
         self._profile_name = profile
         self._chat: FunAudioChat | None = None
@@ -95,8 +100,8 @@ class FunAudioChatModel(Model):
         """A hash of all weights and small files, the precision, the profile and this code's revision."""
         content = {
             "revision": REVISION,
-            "model": self._identity(self._path),
-            "vocoder": self._vocoder and self._vocoder_identity(self._vocoder),
+            "model": self._identity(),
+            "vocoder": self._vocoder_identity(),
             "dtype": self._dtype,
             "attn": self._attn,
             "profile": self._profile_name,
@@ -114,8 +119,8 @@ class FunAudioChatModel(Model):
         return {
             **super().describe(),
             "path": self._path,
-            "files": self._identity(self._path),
-            "vocoder": None if self._vocoder is None else self._vocoder_identity(self._vocoder),
+            "files": self._identity(),
+            "vocoder": self._vocoder_identity(),
             "dtype": self._dtype,
             "attn": self._attn,
             "profile": self._profile_name,
@@ -125,6 +130,11 @@ class FunAudioChatModel(Model):
     def assets(cls) -> tuple[Asset, ...]:
         """The authors' prompts, and the voices of a vocoder that comes without any."""
         return (PROMPT_FILE, SPEAKERS)
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """What has to be downloaded beforehand for a machine without internet."""
+        model = hub_weights(self._path, self._revision, CHECKPOINT_FILES)
+        return model if self._vocoder is None else model + hub_weights(self._vocoder, None, VOCODER_FILES)
 
     def load(self) -> None:
         """Read weights; the speech head only where speech can be asked for."""
@@ -244,28 +254,26 @@ class FunAudioChatModel(Model):
             effort |= {"gpus": len(used), "peak_memory": max(used, default=0)}
         return effort
 
-    def _identity(self, path: str) -> Mapping[str, Any]:
-        folder = Path(path).expanduser()
-        if folder.is_dir():
-            from .provenance import folder_hashes
+    def _identity(self) -> Mapping[str, Any]:
+        folder = Path(self._path).expanduser()
+        return folder_hashes(folder) if folder.is_dir() else _on_the_hub(self._path, self._revision)
 
-            return folder_hashes(folder)
-        from .provenance import hub_commit
-
-        return {"hub": path, "commit": hub_commit(path, self._revision)}
-
-    def _vocoder_identity(self, path: str) -> Mapping[str, Any]:
-        folder = Path(path).expanduser()
+    def _vocoder_identity(self) -> Mapping[str, Any] | None:
+        if self._vocoder is None:
+            return None
+        folder = Path(self._vocoder).expanduser()
         if not folder.is_dir():
-            from .provenance import hub_commit
-
-            return {"hub": path, "commit": hub_commit(path, None)}
-        from .provenance import file_hashes
-
-        files = [file for file in sorted(folder.iterdir()) if file.stem in _VOCODER_FILES]
+            return _on_the_hub(self._vocoder)
+        files = [folder / name for name in VOCODER_FILES if (folder / name).is_file()]
         if not files:
             raise AssetError(f"{folder}: holds no vocoder", remedy="Expected flow.pt and hift.pt.")
         return file_hashes(folder, files)
+
+
+def _on_the_hub(path: str, revision: str | None = None) -> Mapping[str, Any]:
+    """The same, however the revision is given."""
+    name, revision = hub_place(path, revision)
+    return {"hub": name, "commit": hub_commit(name, revision)}
 
 
 def changes_of(settings: Settings) -> dict[str, Any]:

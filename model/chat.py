@@ -118,6 +118,7 @@ class FunAudioChat:
         speech: bool = True,
         context: int = CONTEXT,
         on_overflow: Overflow = "warn",
+        graphs: bool = True,
     ) -> FunAudioChat:
         """Load a checkpoint and, if given, a vocoder; each is a folder or a hub id (`owner/name@revision`).
 
@@ -133,6 +134,7 @@ class FunAudioChat:
             speech: False leaves out the speech head: less memory, text only.
             context: Prompt tokens from which on `on_overflow` applies.
             on_overflow: `warn`, `error`, or `truncate` the oldest rounds.
+            graphs: Let a GPU decode with recorded steps (CUDA graphs).
         """
         folder = locate(path, revision=revision)
         model = FunAudioChatForConditionalGeneration.from_pretrained(
@@ -143,6 +145,7 @@ class FunAudioChat:
             attn_implementation=attn_implementation,
             speech=speech,
         )
+        model.graphs = graphs
         voice = None if vocoder is None else Voice(vocoder, vocoder_device or str(model.device))
         processor = FunAudioChatProcessor.from_pretrained(folder)
         return cls(model, processor, voice, context=context, on_overflow=on_overflow)
@@ -306,6 +309,7 @@ class FunAudioChat:
                     raise
                 batch_size = (min(batch_size, len(todo)) + 1) // 2
                 self._say_once(f"out of memory: going on with batches of {batch_size}")
+                self.model.forget_steps()
             if self.model.device.type == "cuda":
                 torch.cuda.empty_cache()
 

@@ -52,7 +52,7 @@ class CheckReport:
 
 def check(path: str | os.PathLike[str], *, revision: str | None = None) -> CheckReport:
     """Inspect a checkpoint without reading or fetching its weights: their names, shapes and types suffice."""
-    here = Path(path).is_dir()
+    here = Path(path).expanduser().is_dir()
     folder = locate(path, revision=revision, weights=False)
     report = CheckReport(str(path))
     report.facts["files"] = {"folder": folder.name if folder != Path(path) else str(path)}

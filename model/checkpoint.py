@@ -14,12 +14,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from fac_eval.data.weights import hub_place, weights_folder
 from fac_eval.errors import AssetError, require
 
-from .provenance import split_hub_id
-
-_SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "speech_tokenizer/*"]
-_WEIGHT_FILES = ["*.safetensors", "pytorch_model*.bin", "*.pt"]
+from .provenance import CHECKPOINT_FILES, CHECKPOINT_SMALL_FILES
 
 
 class _Slice(Protocol):
@@ -40,22 +38,14 @@ class TensorEntry:
 
 
 def locate(path: str | os.PathLike[str], *, revision: str | None = None, weights: bool = True) -> Path:
-    """The folder of a checkpoint. A hub id (`owner/name`, optionally `@revision`) is downloaded or found cached."""
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    name, revision = split_hub_id(os.fspath(path), revision)
-    hub: Any = require(
-        "huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub"
-    )
-    patterns = _SMALL_FILES + (_WEIGHT_FILES if weights else [])
-    try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except Exception as error:
-        raise AssetError(
-            f"the checkpoint {name!r} cannot be fetched: {error}",
-            remedy="Check the name and the network, or give a folder that holds the files.",
-        ) from error
+    """The folder of a checkpoint. A hub id (`owner/name`, optionally `@revision`) is downloaded or found cached.
+
+    Raises:
+        UsageError: It is neither a folder nor a hub id.
+        MissingResource: The hub cannot be reached, or does not give it.
+    """
+    files = CHECKPOINT_FILES if weights else CHECKPOINT_SMALL_FILES
+    return weights_folder(os.fspath(path), revision, patterns=files)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -79,7 +69,7 @@ def entries(files: list[Path]) -> Iterator[TensorEntry]:
 
 def hub_entries(path: str, *, revision: str | None = None) -> Iterator[TensorEntry]:
     """Every tensor of a checkpoint on the hub, from the headers of its safetensors files; weights are not fetched."""
-    name, revision = split_hub_id(path, revision)
+    name, revision = hub_place(path, revision)
     hub: Any = require(
         "huggingface_hub", extra="model", purpose="a checkpoint from the hub", package="huggingface-hub"
     )

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .cache import SlotCache
-from .masks import for_layers, step_mask
+from .masks import first_mask
 from .modeling import FunAudioChatForConditionalGeneration
-from .sampling import GenerationSettings, Seen, draw, penalised, warped, without_bad_words
+from .sampling import GenerationSettings, Seen, draw, draw_noise, penalised, warped, without_bad_words
 from .speech_steps import SpeechSteps
+from .step_graphs import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,10 @@ class Decoder:
     ) -> None:
         self.model, self.settings, self.batch_size = model, settings, batch_size
         self._backbone: Any = model.language_model.model
-        self._head = None if settings.disable_speech else SpeechSteps(model, settings)
+        self._stepper = model.steps_for(self)
+        self._head = None if settings.disable_speech else SpeechSteps(model, settings, self._stepper)
         self._device = model.device
-        self._cache = SlotCache()
+        self._cache = self._stepper.cache("text", 1)
         self._seen = Seen(model.config.text_config.vocab_size, self._device)
         self._waiting: deque[Row] = deque()
         self._rows: list[Row] = []
@@ -131,16 +132,14 @@ class Decoder:
         ids = torch.nn.utils.rnn.pad_sequence(
             [torch.tensor(row.prompt.ids, device=self._device) for row in new], batch_first=True
         )
-        cache = SlotCache()
-        cache.start(lengths, embeds.shape[1])
+        self._cache.join(lengths, embeds.shape[1])
         hidden = self._backbone(
             inputs_embeds=embeds,
             attention_mask=first_mask(self._backbone, embeds),
             position_ids=torch.arange(embeds.shape[1], device=self._device)[None],
-            past_key_values=cache,
+            past_key_values=self._cache,
             use_cache=True,
         ).last_hidden_state
-        self._cache.append(cache)
         if self._reads_history:
             self._seen.append([row.prompt.ids for row in new])
         ends = torch.tensor(lengths, device=hidden.device) - 1
@@ -166,17 +165,21 @@ class Decoder:
             heard = self._head.heard(rows).to(words)
             both = torch.tensor(fed, device=words.device)[:, None]
             embeds = torch.where(both, (words + heard) / 2, words)
-        self._cache.step()
-        mask = None if self._cache.level else step_mask(self._backbone, self._lengths(), self._cache.width)
+        (last,) = self._stepper.run("text", self._step, self._cache, {"embeds": embeds})
+        codes = None if self._head is None else self._head.next(rows, last + words.to(last))
+        return self._finish(rows, 0, last, codes)
+
+    def _step(self, cache: Cache, embeds: Tensor) -> tuple[Tensor]:
+        """One column of every row through the backbone: [rows, H] to [rows, H]."""
+        cache.step()
         hidden = self._backbone(
             inputs_embeds=embeds[:, None],
-            attention_mask=mask if mask is not None else for_layers(self._backbone, None),
-            position_ids=self._cache.positions(self._device),
-            past_key_values=self._cache,
+            attention_mask=cache.mask(self._backbone, embeds.device),
+            position_ids=cache.positions(embeds.device),
+            past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        codes = None if self._head is None else self._head.next(rows, hidden + words[:, None].to(hidden))
-        return self._finish(rows, 0, hidden[:, 0], codes)
+        return (hidden[:, 0],)
 
     def _finish(
         self, rows: Sequence[Row], start: int, last: Tensor, codes: list[list[int]] | None
@@ -214,7 +217,8 @@ class Decoder:
         if not settings.samples_text:
             picked: list[int] = scores.argmax(-1).tolist()
             return picked
-        drawn: list[int] = draw(warped(scores, settings), [row.prompt.generator for row in rows]).tolist()
+        noise = draw_noise([row.prompt.generator for row in rows], scores.shape[-1], scores.device)
+        drawn: list[int] = draw(warped(scores, settings), noise[:, 0]).tolist()
         return drawn
 
     def _forced(self, row: Row, choice: int) -> int:
@@ -254,21 +258,9 @@ class Decoder:
     def _reads_history(self) -> bool:
         return self.settings.repetition_penalty != 1 and not self.settings.text_greedy
 
-    def _lengths(self) -> Tensor:
-        return torch.tensor(self._cache.lengths, device=self._device)
-
 
 def compacted(done: Sequence[bool]) -> list[int]:
     """The order in which what stays fills the places of what leaves, with as few moves as can be."""
     staying = [index for index, over in enumerate(done) if not over]
     movers = [index for index in staying if index >= len(staying)]
     return [index if not done[index] else movers.pop() for index in range(len(staying))]
-
-
-def first_mask(model: Any, embeds: Tensor) -> Any:
-    """The mask of a first pass: plain causal, for padding lies behind every row's end."""
-    if model.config._attn_implementation == "eager":
-        from .masks import causal_mask
-
-        return causal_mask(model, torch.ones(embeds.shape[:2], dtype=torch.int64, device=embeds.device))
-    return for_layers(model, None)

@@ -23,6 +23,13 @@ def causal_mask(model: Any, attention_mask: Tensor) -> Any:
     return for_layers(model, _added(model, (order & attention_mask.bool()[:, None, :])[:, None]))
 
 
+def first_mask(model: Any, embeds: Tensor) -> Any:
+    """The mask of a first pass over rows [B, L, H]: plain causal, for padding lies behind every row's end."""
+    if model.config._attn_implementation == "eager":
+        return causal_mask(model, torch.ones(embeds.shape[:2], dtype=torch.int64, device=embeds.device))
+    return for_layers(model, None)
+
+
 def step_mask(model: Any, lengths: Tensor, keys: int) -> Any:
     """The mask of one new row each over a cache of `keys` rows of which `lengths` [B] are real."""
     valid = torch.arange(keys, device=lengths.device) < lengths[:, None]

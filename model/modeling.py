@@ -20,6 +20,7 @@ from .encoder import ContinuousAudioTower
 from .grouping import AudioTower, merge, spoken_text, used_rows
 from .masks import causal_mask
 from .speech_head import AudioInvertTower, previous_codes, sub_positions
+from .step_graphs import PlainSteps, StepGraphs, graphs_for
 
 
 @dataclass
@@ -70,6 +71,9 @@ class FunAudioChatForConditionalGeneration(nn.Module):
         }
         self.generation_config: dict[str, Any] = {}
         """What the checkpoint's `generation_config.json` says."""
+        self.graphs = True
+        """Whether decoding may record its steps as CUDA graphs."""
+        self._step_graphs: StepGraphs | None = None
 
     @classmethod
     def from_pretrained(
@@ -86,6 +90,24 @@ class FunAudioChatForConditionalGeneration(nn.Module):
             self.audio_invert_tower.lm_head.weight = self.audio_tower.embed_tokens.weight
         if self.config.text_config.tie_word_embeddings:
             self.language_model.lm_head.weight = self.language_model.model.embed_tokens.weight
+
+    def steps_for(self, decoder: object) -> PlainSteps:
+        """How a decoder's steps are run: as CUDA graphs where that is possible, and no other decoder has them."""
+        if not self.graphs:
+            return PlainSteps()
+        if self._step_graphs is None:
+            head = [] if self.audio_invert_tower is None else [self.audio_invert_tower, self.audio_tower]
+            parts = {"text": [self.language_model.model], "speech": head}
+            self._step_graphs = graphs_for(parts, self.attn_implementation)
+        return self._step_graphs.lent_to(decoder)
+
+    def forget_steps(self) -> None:
+        """Give back the memory that recorded steps and their caches hold."""
+        self._step_graphs = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self.forget_steps()  # they read the weights where these lie now
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -1,14 +1,20 @@
-"""What a checkpoint's answers depend on: the sha256 of its files, or the commit of a hub repository."""
+"""Which files a checkpoint's answers depend on: their names on the hub, and their sha256."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from fac_eval.data.places import NOT_LOOKED_UP, FileHashes, is_looked_up, offline_switch
-from fac_eval.data.weights import HUB_ID
-from fac_eval.errors import AssetError, UsageError, require
+from fac_eval.data.places import FileHashes
+from fac_eval.data.weights import SMALL_FILES, USUAL_FILES
+from fac_eval.errors import AssetError
+
+CHECKPOINT_SMALL_FILES = (*SMALL_FILES, "speech_tokenizer/*")
+CHECKPOINT_FILES = (*USUAL_FILES, "speech_tokenizer/*")
+"""What is read of a model's repository, as patterns; the first are all but the weights."""
+SPEAKER_FILE = "new_spk2info.pt"
+VOCODER_FILES = ("flow.pt", "flow.safetensors", "hift.pt", "hift.safetensors", "config.json", SPEAKER_FILE)
+"""What is read of a vocoder's: a few of many files, most of which are gigabytes for other purposes."""
 
 _SMALL = (".json", ".jinja", ".txt")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
@@ -28,35 +34,3 @@ def file_hashes(folder: Path, files: Sequence[Path]) -> Mapping[str, str]:
     """sha256 of files by their name within a folder; what has been hashed before is remembered."""
     names = [path.relative_to(folder).as_posix() for path in files]
     return dict(zip(names, FileHashes().sha256(*files), strict=True))
-
-
-def split_hub_id(name: str, revision: str | None = None) -> tuple[str, str | None]:
-    """`owner/name@revision` in its two parts."""
-    name, _, given = name.partition("@")
-    if not HUB_ID.match(name):
-        raise UsageError(
-            f"{name}: there is no such folder", remedy="Give a folder, or a hub id owner/name@revision."
-        )
-    return name, given or revision
-
-
-def hub_commit(name: str, revision: str | None) -> str:
-    """The commit that a hub id stands for; only one small file is fetched, none that is cached."""
-    purpose = "a checkpoint from the hub"
-    hub: Any = require("huggingface_hub", extra="model", purpose=purpose, package="huggingface-hub")
-    name, revision = split_hub_id(name, revision)
-    try:
-        folder = hub.snapshot_download(
-            name,
-            revision=revision,
-            allow_patterns=["config.json", "README.md"],
-            local_files_only=offline_switch() is not None,
-        )
-    except (OSError, ValueError) as error:
-        if not is_looked_up():
-            return NOT_LOOKED_UP
-        raise AssetError(
-            f"the hub does not tell the commit of {name!r}: {error}",
-            remedy="Check the name and the network, or give a folder that holds the files.",
-        ) from error
-    return Path(folder).name

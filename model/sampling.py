@@ -122,14 +122,23 @@ def warped(scores: Tensor, settings: GenerationSettings) -> Tensor:
     return scores
 
 
-def draw(scores: Tensor, generators: Sequence[torch.Generator | None]) -> Tensor:
-    """One id a row from the softmax of its scores, each row by its own generator (None: the global one).
+def draw(scores: Tensor, noise: Tensor) -> Tensor:
+    """One id a row from the softmax of its scores: the largest of probability over exponential noise.
 
-    This is what `torch.multinomial` does for one draw: the largest of probability over exponential noise.
-    The noise is made row by row, so that a row's stream does not depend on its neighbours.
+    This is what `torch.multinomial` does for one draw.
     """
-    probabilities = scores.softmax(-1, dtype=torch.float32)
-    noise = torch.empty_like(probabilities)
-    for row, generator in enumerate(generators):
-        noise[row : row + 1].exponential_(1, generator=generator)
-    return probabilities.div(noise).argmax(-1)
+    return scores.softmax(-1, dtype=torch.float32).div(noise).argmax(-1)
+
+
+def draw_noise(
+    generators: Sequence[torch.Generator | None], size: int, device: torch.device, draws: int = 1
+) -> Tensor:
+    """What `draws` draws of each row take from its generator (None: the global one): [rows, draws, size].
+
+    It is made row by row, so that a row's stream does not depend on its neighbours.
+    """
+    noise = torch.empty((len(generators), draws, size), device=device)
+    for number in range(draws):
+        for row, generator in enumerate(generators):
+            noise[row, number].exponential_(1, generator=generator)
+    return noise

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .cache import SlotCache
-from .masks import for_layers, step_mask
-from .sampling import GenerationSettings, Seen, draw, penalised, warped
+from .masks import first_mask
+from .sampling import GenerationSettings, Seen, draw, draw_noise, penalised, warped
 
 if TYPE_CHECKING:
     from .decoding import Row
     from .modeling import FunAudioChatForConditionalGeneration
+    from .step_graphs import Cache, PlainSteps
 
 
 class SpeechSteps:
@@ -22,7 +22,9 @@ class SpeechSteps:
     stream depend on it.
     """
 
-    def __init__(self, model: FunAudioChatForConditionalGeneration, settings: GenerationSettings) -> None:
+    def __init__(
+        self, model: FunAudioChatForConditionalGeneration, settings: GenerationSettings, stepper: PlainSteps
+    ) -> None:
         head = model.audio_invert_tower
         if head is None:
             raise ValueError("this model was loaded without its speech head: load it with speech=True")
@@ -31,10 +33,12 @@ class SpeechSteps:
         self._device = head.pre_matching.weight.device
         self._size = head.group_size
         self._bos: int = model.config.audio_config.bos_token_id
-        self._cache = SlotCache()
-        self._history = Seen(model.config.audio_config.codebook_size, self._device)
+        self._vocabulary: int = model.config.audio_config.codebook_size
+        self._stepper = stepper
+        self._cache = stepper.cache("speech", head.group_size)
+        self._history = Seen(self._vocabulary, self._device)
         self._previous: Tensor | None = None
-        self._raw: list[Tensor] = []
+        self._raw: Tensor | None = None
 
     def first(self, rows: Sequence[Row], states: Tensor, lengths: Sequence[int]) -> list[list[int]]:
         """The codes after the prompts: `states` [new rows, L, D], padded on the right."""
@@ -42,46 +46,50 @@ class SpeechSteps:
         bos = self._tower.embed_tokens(torch.tensor(self._bos, device=self._device))
         ends = [self._size * length for length in lengths]
         reach = max(ends) - self._size + 1
-        cache = SlotCache()
-        cache.start([end - self._size + 1 for end in ends], reach)
+        start = len(self._cache.lengths)
+        self._cache.join([end - self._size + 1 for end in ends], reach)
         # The embedding of bos is added at every sub-position of the prompt, as the checkpoint is used.
-        hidden = self._pass(pre[:, :reach] + bos, cache, torch.arange(reach, device=self._device)[None], None)
+        inputs = pre[:, :reach] + bos
+        hidden = self._head(
+            inputs,
+            attention_mask=first_mask(self._transformer, inputs),
+            position_ids=torch.arange(reach, device=self._device)[None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
         index = torch.arange(len(rows), device=self._device)
-        last = hidden[index, torch.tensor(ends, device=self._device) - self._size]
-        slots = range(len(self._cache.lengths), len(self._cache.lengths) + len(rows))
+        begins = torch.tensor(ends, device=self._device) - self._size
         if self._reads_history:
             self._history.append([[] for _ in rows])
-        codes, previous = self._pick_group(
-            rows,
-            slots,
-            last,
-            cache,
-            lambda j: pre[index, torch.tensor(ends, device=self._device) - self._size + j],
+        group = pre[index[:, None], begins[:, None] + torch.arange(self._size, device=self._device)]
+        drawn = self._drawn(rows, start)
+        codes, previous, self._raw = self._group(
+            self._cache, hidden[index, begins], group, drawn.get("noise"), drawn.get("seen"), start
         )
-        self._cache.append(cache)
         self._previous = previous if self._previous is None else torch.cat([self._previous, previous])
-        return codes
+        return _listed(codes)
 
     def next(self, rows: Sequence[Row], states: Tensor) -> list[list[int]]:
-        """The codes of one more step: `states` [rows, 1, D]."""
-        pre = self._head.spread(states.to(self._device))
+        """The codes of one more step: `states` [rows, D]."""
         assert self._previous is not None
-        last = self._one(pre[:, 0] + self._previous, self._cache)
-        codes, self._previous = self._pick_group(
-            rows, range(len(rows)), last, self._cache, lambda j: pre[:, j]
+        inputs = {"states": states.to(self._device), "previous": self._previous, **self._drawn(rows, 0)}
+        chosen = self._settings
+        variant = chosen.temperature, chosen.top_k, chosen.top_p, chosen.repetition_penalty, *inputs
+        codes, self._previous, self._raw = self._stepper.run(
+            "speech", self._step, self._cache, inputs, variant
         )
-        return codes
+        return _listed(codes)
 
     def again(self, rows: Sequence[Row], codes: list[list[int]] | None) -> list[list[int]]:
         """The group drawn once more from its five raw score rows (`only_crq_sampling` off)."""
         assert codes is not None
-        scores = torch.stack(self._raw, dim=1)
+        assert self._raw is not None
         result = []
         for index, row in enumerate(rows):
             if not row.speaking:
                 result.append(codes[index])
                 continue
-            group = scores[index]
+            group = self._raw[index]
             if self._settings.repetition_penalty != 1 and row.speech:
                 # Each of the five rows is penalised by its own contiguous fifth of all codes so far.
                 fifths = torch.tensor(row.speech, device=group.device).view(self._size, -1)
@@ -115,57 +123,80 @@ class SpeechSteps:
         if self._reads_history:
             self._history.keep(rows)
 
-    def _pick_group(
-        self, rows: Sequence[Row], slots: range, last: Tensor, cache: SlotCache, inputs: Any
-    ) -> tuple[list[list[int]], Tensor]:
-        """Pick five codes a row; each but the last is fed to the pass that follows it."""
-        self._raw = []
-        picked: list[Tensor] = []
-        seen = None
+    def _drawn(self, rows: Sequence[Row], start: int) -> dict[str, Tensor]:
+        """What a group's draws depend on beside the scores, for the rows from `start` on."""
+        given = {}
+        if self._settings.do_sample:
+            generators = [row.prompt.generator for row in rows]
+            given["noise"] = draw_noise(generators, self._vocabulary, self._device, self._size)
         if self._reads_history:
-            # Only what a row has said counts, and only while it speaks; beside it, this group's own codes.
+            # Only what a row has said counts, and only while it speaks.
             speaking = torch.tensor([row.speaking for row in rows], device=self._device)
-            seen = self._history.rows[slots.start : slots.stop] & speaking[:, None]
+            given["seen"] = self._history.rows[start : start + len(rows)] & speaking[:, None]
+        return given
+
+    def _step(
+        self,
+        cache: Cache,
+        states: Tensor,
+        previous: Tensor,
+        noise: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One group of every row, from the backbone's states [rows, D] and the codes before as embeddings."""
+        pre = self._head.spread(states[:, None])
+        return self._group(cache, self._one(cache, pre[:, 0] + previous), pre, noise, seen)
+
+    def _group(
+        self,
+        cache: Cache,
+        last: Tensor,
+        pre: Tensor,
+        noise: Tensor | None,
+        seen: Tensor | None,
+        start: int = 0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Five codes for each row from `start` on; each but the last is fed to the pass that follows it.
+
+        Returns the codes [rows, 5], the embedding of the last [rows, D] and the raw scores [rows, 5, codes].
+        """
+        raw: list[Tensor] = []
+        picked: list[Tensor] = []
         previous = last
         for j in range(self._size):
             if j:
-                last = self._one(inputs(j) + previous, cache)
+                last = self._one(cache, pre[:, j] + previous, start)
             scores = self._head.lm_head(last).float()
-            self._raw.append(scores)
+            raw.append(scores)
             if seen is not None:
                 scores = penalised(scores, seen, self._settings.repetition_penalty)
-            if self._settings.do_sample:
-                codes = draw(warped(scores, self._settings), [row.prompt.generator for row in rows])
+            if noise is not None:
+                codes = draw(warped(scores, self._settings), noise[:, j])
             else:
                 codes = scores.argmax(-1)
-            if seen is not None:
-                seen.scatter_(1, codes[:, None], value=True)
+            if seen is not None:  # beside what was said, this group's own codes count
+                seen = seen.scatter(1, codes[:, None], value=True)
             picked.append(codes)
             previous = self._tower.embed_tokens(codes)
-        return torch.stack(picked, dim=1).tolist(), previous
+        return torch.stack(picked, dim=1), previous, torch.stack(raw, dim=1)
 
-    def _one(self, inputs: Tensor, cache: SlotCache) -> Tensor:
-        """One sub-position of every row: [rows, D] to [rows, D]."""
-        cache.step()
-        mask = None
-        if not cache.level:
-            lengths = torch.tensor(cache.lengths, device=self._device)
-            mask = step_mask(self._transformer, lengths, cache.width)
-        return self._pass(inputs[:, None], cache, cache.positions(self._device), mask)[:, 0]
-
-    def _pass(self, inputs: Tensor, cache: SlotCache, positions: Tensor, mask: Any) -> Tensor:
-        if mask is None:
-            if inputs.shape[1] > 1:
-                from .decoding import first_mask
-
-                mask = first_mask(self._transformer, inputs)
-            else:
-                mask = for_layers(self._transformer, None)
+    def _one(self, cache: Cache, inputs: Tensor, start: int = 0) -> Tensor:
+        """One sub-position of each row from `start` on: [rows, D] to [rows, D]."""
+        cache.step(start)
         rows: Tensor = self._head(
-            inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            inputs[:, None],
+            attention_mask=cache.mask(self._transformer, inputs.device),
+            position_ids=cache.positions(inputs.device),
+            past_key_values=cache,
+            use_cache=True,
         )
-        return rows
+        return rows[:, 0]
 
     @property
     def _reads_history(self) -> bool:
         return self._settings.repetition_penalty != 1
+
+
+def _listed(codes: Tensor) -> list[list[int]]:
+    listed: list[list[int]] = codes.tolist()
+    return listed

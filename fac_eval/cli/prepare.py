@@ -34,8 +34,12 @@ def command(names: tuple[str, ...], to: str | None, as_json: bool) -> int:
     """Fetch the data sets and protocol files of tasks (names, groups or wildcards), and check them.
 
     Protocol files are what tasks themselves read, and the official prompts that judges are asked with. NAMES may
-    also be models, transcribers, meters and embedders, with or without arguments, such as `utmos` and `whisper`.
-    Their pinned files are kept beside the protocol files, weights from the hub in the hub's own cache.
+    also be models, transcribers, meters and embedders, such as `utmos` and `whisper`. Their pinned files are kept
+    beside the protocol files. Weights on the hub go into the hub's own cache, just the files that are read. Those
+    of some models have to be named:
+
+    \b
+      fac-eval prepare fun-audio-chat:path=OWNER/NAME@REVISION,vocoder=OWNER/NAME
 
     What is there already is checked and kept. Every data set is then read through and compared with what its benchmark
     published. The exit code is 2 where something is missing or unusable.
@@ -176,7 +180,7 @@ def _summary(found: list[Facts], to: str | None) -> str:
     if to is not None:
         lines.append(f"copy {to} to the other machine, and run there with --data {to} --assets {to}")
         lines += [
-            f"copy {one['path']} there as well, following its links, and name it with path="
+            f"copy {one['path']} there as well, following its links, and give it in place of {one['name']}"
             for one in there
             if one["kind"] == "weights"
         ]

@@ -28,6 +28,8 @@ from fac_eval.resolve import resolve_model, resolve_synthesizer, resolve_transcr
 from fac_eval.vocabulary import Failure, Message, Request, Response, Sample, Text, Timings
 
 if TYPE_CHECKING:
+    from fac_eval.data.assets import Asset
+    from fac_eval.data.weights import HubWeights
     from fac_eval.remote.budget import Budget
     from fac_eval.task import Task
 
@@ -70,6 +72,14 @@ class Cascade(SampleModel):
         """With what its parts say about themselves."""
         parts = {role: dict(part.describe()) for role, part in self._roles.items() if part is not None}
         return {**super().describe(), **parts}
+
+    def assets(self) -> tuple[Asset, ...]:
+        """Those of its parts."""
+        return tuple(asset for part in self._parts for asset in part.assets())
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """Those of its parts."""
+        return tuple(weights for part in self._parts for weights in part.weights())
 
     @property
     def _roles(self) -> dict[str, Transcriber | AnyModel | Synthesizer | None]:

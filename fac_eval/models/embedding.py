@@ -28,8 +28,6 @@ NV_EMBED_COMMIT = "3fa59658547db50a1e8e3346cf057fd0c77ed6ef"
 DType = Literal["float32", "float16", "bfloat16"]
 Pooling = Literal["auto", "mean", "cls", "last"]
 
-_WEIGHTS = ("*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*.json")
-
 
 class _LocalEmbedder(Embedder):
     """What embedders with weights share: where those are, how they are named, and batches."""
@@ -54,14 +52,14 @@ class _LocalEmbedder(Embedder):
 
     def weights(self) -> tuple[HubWeights, ...]:
         """What has to be downloaded beforehand for a machine without internet."""
-        return hub_weights(self._path, self._revision, _WEIGHTS)
+        return hub_weights(self._path, self._revision)
 
     def load(self) -> None:
         """Read tokenizer and weights."""
         torch: Any = require("torch", extra="model", purpose=f"the embedder {self.name!r}")
         require("transformers", extra="model", purpose=f"the embedder {self.name!r}")
         device = device_of(self._device)
-        folder = weights_folder(self._path, self._revision, patterns=_WEIGHTS)
+        folder = weights_folder(self._path, self._revision)
         self._loaded = self._read(folder, getattr(torch, self._dtype), device)
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
-from fac_eval.data.places import FileHashes
+from fac_eval.data.places import NOT_LOOKED_UP, FileHashes
+from fac_eval.data.weights import HubWeights, hub_weights, split_revision, weights_folder, weights_identity
 from fac_eval.errors import AssetError, ModelOutOfMemory, UsageError, require
 from fac_eval.interfaces import Capabilities, Model
 from fac_eval.models.devices import device_of
@@ -50,7 +51,7 @@ class TransformersModel(Model):
     """A causal language model with a chat template, on this machine.
 
     Args:
-        path: a folder with the model, or its id on the hub.
+        path: a folder with the model, or its id on the hub, owner/name or owner/name@revision.
         revision: the pinned revision of a hub id.
         dtype: the precision of the weights; `auto` takes the checkpoint's own.
         device: cuda, cpu, ...; `auto` takes a GPU if there is one.
@@ -70,7 +71,7 @@ class TransformersModel(Model):
         batch_size: int = 16,
         template: dict[str, Any] | None = None,
     ) -> None:
-        self.name = Path(path).name
+        self.name = Path(split_revision(path)[0]).name
         self._path, self._revision, self._dtype, self._device = path, revision, dtype, device
         self._template = template or {}
         self._loaded: tuple[Any, Any] | None = None
@@ -80,36 +81,40 @@ class TransformersModel(Model):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the model's files (or its hub id and revision), the precision and the template's arguments."""
+        """A hash of the model's files (or its hub id and commit), the precision and the template's arguments."""
         content = {
             "revision": REVISION,
             "model": self._files(),
             "dtype": self._dtype,
             "template": self._template,
         }
-        digest = blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+        written = json.dumps(content, sort_keys=True)
+        if NOT_LOOKED_UP in written:  # a hash would look like an identity
+            return f"transformers/{self.name}/{NOT_LOOKED_UP}"
+        digest = blake2b(written.encode(), digest_size=16).hexdigest()
         return f"transformers/{self.name}/{digest}"
 
     def describe(self) -> Mapping[str, object]:
-        """With the sha256 of the files, or the hub's name for them."""
+        """With the sha256 of the files, or the hub id with the commit."""
         return {**super().describe(), "path": self._path, "files": self._files(), "dtype": self._dtype}
+
+    def weights(self) -> tuple[HubWeights, ...]:
+        """What has to be downloaded beforehand for a machine without internet."""
+        return hub_weights(self._path, self._revision)
 
     def load(self) -> None:
         """Read tokenizer and weights."""
         require("torch", extra="model", purpose=_PURPOSE)
         transformers: Any = require("transformers", extra="model", purpose=_PURPOSE)
         device = device_of(self._device)
+        folder = weights_folder(self._path, self._revision)
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                self._path, revision=self._revision, padding_side="left"
-            )
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                self._path, revision=self._revision, dtype=self._dtype
-            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left")
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=self._dtype)
         except (OSError, ValueError) as error:
             raise AssetError(
                 f"{self._path} cannot be loaded: {error}",
-                remedy="Name a folder that holds a transformers model, or a hub id that is in the cache.",
+                remedy="Name a folder or a hub id that holds a transformers model.",
             ) from error
         if tokenizer.chat_template is None:
             raise UsageError(
@@ -148,7 +153,7 @@ class TransformersModel(Model):
     def _files(self) -> object:
         folder = Path(self._path).expanduser()
         if not folder.is_dir():
-            return f"{self._path}@{self._revision or 'main'}"
+            return weights_identity(self._path, self._revision)
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _FILES)
         return dict(zip([path.name for path in files], FileHashes().sha256(*files), strict=True))
 

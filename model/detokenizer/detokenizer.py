@@ -78,7 +78,8 @@ class SpeechDetokenizer:
             speakers: The file of speaker vectors, if it is neither in `folder` nor fetched by `fac-eval prepare`.
 
         Raises:
-            MissingResource: The folder, its weights or the speakers are not there.
+            UsageError: The place is neither a folder nor a hub id.
+            MissingResource: Its weights or the speakers are not there.
             AssetError: A file is damaged, holds code, or is of another model; the message names what.
         """
         folder = locate(folder)

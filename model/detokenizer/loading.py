@@ -5,18 +5,20 @@ Weights stay mapped to their file where they need no other precision, so loading
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fac_eval.data.assets import asset_path
-from fac_eval.data.weights import HUB_ID
-from fac_eval.errors import AssetError, FacEvalError, MissingResource, require
+from fac_eval.data.weights import weights_folder
+from fac_eval.errors import AssetError, FacEvalError, MissingResource
 
+from ..provenance import SPEAKER_FILE, VOCODER_FILES
 from .config import SPEAKERS, DetokenizerConfig, read_config
 from .flow import Flow
 from .hift import HiFT
@@ -24,9 +26,6 @@ from .tensor_files import LoadedFile, describe_file, read_table, read_tensors
 
 DEFAULT_SPEAKER = "中文女"
 
-_SPEAKER_FILE = "new_spk2info.pt"
-# A few of the many files of the published folder, most of which are gigabytes for other purposes.
-_WANTED = ["flow.pt", "flow.safetensors", "hift.pt", "hift.safetensors", "config.json", _SPEAKER_FILE]
 _GAIN, _DIRECTION = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
 _OLD_GAIN, _OLD_DIRECTION = ".weight_g", ".weight_v"
 _SHOWN_KEYS = 8
@@ -80,27 +79,10 @@ def locate(place: str | Path) -> Path:
     """The folder at `place`, or that of a hub id `owner/name`, optionally `@revision`, fetched where it is not cached.
 
     Raises:
-        MissingResource: There is no such folder, or the hub cannot give it.
+        UsageError: It is neither a folder nor a hub id.
+        MissingResource: The hub cannot be reached, or does not give it.
     """
-    folder = Path(place).expanduser()
-    if folder.is_dir():
-        return folder
-    name, _, revision = str(place).partition("@")
-    if not HUB_ID.match(name):
-        raise MissingResource(
-            f"{folder} is no folder.",
-            remedy="Give the folder that holds flow.pt and hift.pt, or a hub id owner/name.",
-        )
-    hub: Any = require(
-        "huggingface_hub", extra="model", purpose="A vocoder from the hub", package="huggingface-hub"
-    )
-    try:
-        return Path(hub.snapshot_download(name, revision=revision or None, allow_patterns=_WANTED))
-    except (hub.errors.HTTPError, OSError, ValueError) as error:
-        raise MissingResource(
-            f"the vocoder {place} cannot be fetched: {error}",
-            remedy="Check the name and the network, or give a folder that holds flow.pt and hift.pt.",
-        ) from error
+    return weights_folder(os.fspath(place), patterns=VOCODER_FILES)
 
 
 def load_flow(folder: Path, config: DetokenizerConfig, device: torch.device, dtype: torch.dtype) -> Flow:
@@ -141,7 +123,7 @@ def load_speakers(folder: Path, path: Path | None = None) -> dict[str, Tensor]:
         AssetError: It is damaged or holds something else.
     """
     if path is None:
-        own = folder / _SPEAKER_FILE
+        own = folder / SPEAKER_FILE
         path = own if own.is_file() else asset_path(SPEAKERS)
     content = read_table(path)
     vectors = {}

@@ -97,6 +97,11 @@ def test_a_model_that_cannot_be_loaded_stops_the_run() -> None:
     assert [type(error) for error in errors] == [AssetError] * 3
 
 
+def test_the_weights_of_its_model_are_fetched_for_it() -> None:
+    (need,) = TransformersJudge("some/model", revision="v1").weights()
+    assert (need.path, need.revision) == ("some/model", "v1")
+
+
 def test_nothing_is_loaded_where_nothing_is_asked() -> None:
     model = Parrot()
     assert say(model) == []

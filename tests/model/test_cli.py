@@ -135,7 +135,7 @@ def test_a_bad_checkpoint(
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="is no folder"):
         invoke("check", str(tmp_path / "nowhere"))
 
 

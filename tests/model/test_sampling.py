@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 def test_a_draw_is_that_of_multinomial_whatever_the_neighbours() -> None:
     import torch
 
-    from fac_eval.model.sampling import draw
+    from fac_eval.model.sampling import draw, draw_noise
 
     scores = torch.randn(4, 997, generator=torch.Generator().manual_seed(0)) * 3
     expected = [
         int(torch.multinomial(row.softmax(-1)[None], 1, generator=torch.Generator().manual_seed(seed)))
         for seed, row in enumerate(scores)
     ]
-    assert draw(scores, [torch.Generator().manual_seed(seed) for seed in range(4)]).tolist() == expected
+    noise = draw_noise([torch.Generator().manual_seed(seed) for seed in range(4)], 997, scores.device)
+    assert draw(scores, noise[:, 0]).tolist() == expected
     torch.manual_seed(5)
     first = int(torch.multinomial(scores[:1].softmax(-1), 1))
     torch.manual_seed(5)
-    assert draw(scores[:1], [None]).tolist() == [first]
+    assert draw(scores[:1], draw_noise([None], 997, scores.device)[:, 0]).tolist() == [first]
 
 
 def test_the_penalty_counts_an_id_once_and_works_on_both_signs() -> None:

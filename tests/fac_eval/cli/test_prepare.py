@@ -248,7 +248,7 @@ def test_weights_are_downloaded_into_the_hubs_cache(
     assert (fetched["path"], fetched["commit"], fetched["bytes"]) == (str(folder), COMMIT, 4)
     done = cli("prepare", "weighed:path=some/meter", "--to", "carried")
     assert "weights  some/meter  kept" in done.out
-    assert f"copy {folder} there as well" in done.out
+    assert f"copy {folder} there as well, following its links, and give it in place of some/meter" in done.out
 
 
 def test_weights_that_the_hub_does_not_give_are_told(

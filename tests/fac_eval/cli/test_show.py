@@ -224,7 +224,14 @@ def test_the_arguments_of_a_docstring(doc: str, found: dict[str, str] | None) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["whisper", "whisper:path=some/where", "nv-embed", "fun-audio-chat:path=some/where"]
+    "name",
+    [
+        "whisper",
+        "whisper:path=some/where",
+        "nv-embed",
+        "fun-audio-chat:path=some/where",
+        "transformers:path=some/where",
+    ],
 )
 def test_the_hub_is_not_asked(name: str, cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub

@@ -163,7 +163,7 @@ def test_other_content_than_the_hub_lists_is_refused(server: Server, hub: FakeHu
     assert fetched(server).count(FILES[0]) == 2
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     paths=st.sets(
         st.lists(st.sampled_from(["a", "b", "a*", "[a]", "?"]), min_size=1, max_size=4).map("/".join),

@@ -100,6 +100,13 @@ def test_without_a_voice_it_answers_in_text_and_cannot_be_asked_for_speech(tmp_p
         fac_eval.run(model, TASK, data="sample", store=str(tmp_path), transcriber=Ears(), progress=False)
 
 
+def test_what_its_parts_need_is_fetched_for_it() -> None:
+    cascade = Cascade("whisper", "transformers:path=some/model@v1", "flite")
+    assert [(need.path, need.revision) for need in cascade.weights()][1:] == [("some/model", "v1")]
+    assert cascade.weights()[:1] == Cascade("whisper").weights()
+    assert cascade.assets() == ()
+
+
 def test_a_recogniser_alone_repeats_what_it_heard(tmp_path: Path) -> None:
     result = fac_eval.run(
         "cascade:asr=pocketsphinx",

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from fac_eval.audio import Audio
-from fac_eval.errors import AssetError, UsageError
+from fac_eval.data.prepare import prepare
+from fac_eval.errors import AssetError, MissingResource, UsageError
 from fac_eval.models.transformers_chat import TransformersModel
 from fac_eval.resolve import build
 from fac_eval.specs import parse_spec
 from fac_eval.vocabulary import Request, Settings, Tool, system, user
+from tests.support.model_hub import COMMIT, files_in, model_hub
 from tests.support.tiny_chat import write_tiny_chat
 
 pytest.importorskip("torch")
@@ -48,9 +50,32 @@ def test_constructing_loads_nothing_and_the_files_make_the_fingerprint(folder: P
     assert made.fingerprint != TransformersModel(str(folder), template={"shout": True}).fingerprint
     assert made.fingerprint != TransformersModel(str(folder)).fingerprint
     assert "model.safetensors" in made.describe()["files"]
-    hub = TransformersModel("someone/else", revision="abc")
-    assert hub.describe()["files"] == "someone/else@abc"
-    assert hub.name == "else"
+
+
+def test_a_model_on_the_hub_is_prepared_and_read_without_a_network(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {name: (folder / name).read_bytes() for name in files_in(folder)}
+    unread = {"consolidated.safetensors": b"", "pytorch_model.bin": b"", "original/consolidated.00.pth": b""}
+    pinned, tagged = TransformersModel("someone/else", revision=COMMIT), TransformersModel("someone/else@v1")
+    with model_hub({"someone/else": {**own, **unread}}, tmp_path / "hub", monkeypatch) as server:
+        (outcome,) = prepare(pinned.weights())
+        assert outcome.path is not None
+        assert files_in(outcome.path) == own.keys()
+        assert prepare(tagged.weights())[0].path == outcome.path
+        monkeypatch.setenv("FAC_EVAL_OFFLINE", "1")
+        server.asked.clear()
+        assert pinned.describe()["files"] == tagged.describe()["files"] == f"someone/else@{COMMIT}"
+        assert (pinned.fingerprint, pinned.name) == (tagged.fingerprint, "else")
+        pinned.load()
+        with pytest.raises(
+            MissingResource, match="someone/else are not on this machine, and FAC_EVAL_OFFLINE"
+        ):
+            TransformersModel("someone/else").load()
+        assert server.asked == []
+    (response,) = pinned.generate([ask("a")])
+    assert response.text
+    assert TransformersModel(str(folder)).weights() == ()
 
 
 def test_an_answer_does_not_depend_on_its_batch(model: TransformersModel) -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fac_eval.errors import AssetError, DataError, MissingResource
+from fac_eval.errors import AssetError, DataError, MissingResource, UsageError
 from fac_eval.model.detokenizer import (
     DetokenizerConfig,
     SpeechDetokenizer,
@@ -198,7 +198,7 @@ def test_files_are_recorded_with_their_hashes(tiny: SpeechDetokenizer, tiny_fold
 
 
 def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingResource, match="no folder"):
+    with pytest.raises(UsageError, match="is no folder"):
         load(tmp_path / "nowhere")
     (folder / "hift.pt").unlink()
     with pytest.raises(MissingResource, match=r"neither hift\.safetensors nor hift\.pt"):
