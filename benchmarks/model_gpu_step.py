@@ -1,7 +1,9 @@
 """Time of a 5 Hz step with the shapes of the 8B checkpoint against what the memory's bandwidth allows.
 
 Weights are random and made on the GPU; nothing is downloaded. A step reads the backbone once and the speech head
-five times: bytes over bandwidth is the floor, and the fraction of it that is reached is what counts.
+five times: bytes over bandwidth is the floor, and the fraction of it that is reached is what counts. Steps are run op
+by op and as CUDA graphs. The first sound is there when the steps of its 18 codes are made and the vocoder, of the
+published size as well, has spoken them.
 
     python benchmarks/model_gpu_step.py [--batches 1 8 32] [--steps 30] [--bandwidth 3350]
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from itertools import pairwise
 from typing import Any
@@ -41,13 +44,44 @@ def main() -> None:
     floor = step_bytes(model) / bandwidth
     print(f"{torch.cuda.get_device_name()}, {bandwidth / 1e9:.0f} GB/s, floor of a step {1e3 * floor:.1f} ms")
     for batch in given.batches:
-        torch.cuda.reset_peak_memory_stats()
-        first, step = time_steps(model, batch, given.steps)
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        print(
-            f"batch {batch:3d}: {1e3 * step:7.1f} ms a step, {100 * floor / step:5.1f} % of the floor, "
-            f"{batch / step / 5:6.1f} x real time, first group after {1e3 * first:7.1f} ms, peak {peak:.1f} GiB"
-        )
+        for graphs in (False, True):
+            model.forget_steps()
+            model.graphs = graphs
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            first, step = time_steps(model, batch, given.steps)
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            print(
+                f"batch {batch:3d}, {'graphs  ' if graphs else 'op by op'}: {1e3 * step:7.1f} ms a step, "
+                f"{100 * floor / step:5.1f} % of the floor, {batch / step / 5:6.1f} x real time, "
+                f"first group after {1e3 * first:7.1f} ms, peak {peak:.1f} GiB"
+            )
+            if batch == 1:
+                sound = time_first_chunk()
+                # One silent step opens the answer; four groups hold the 18 codes that the first chunk needs.
+                print(
+                    f"first sound after {1e3 * (first + 4 * step + sound):.0f} ms, {1e3 * sound:.0f} in the vocoder"
+                )
+
+
+def time_first_chunk() -> float:
+    """Seconds that the vocoder takes for its first chunk of a stream."""
+    import torch
+
+    from fac_eval.model.detokenizer import DetokenizerConfig, SpeechDetokenizer, write_random_vocoder
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_random_vocoder(folder, 0, DetokenizerConfig())
+        detokenizer = SpeechDetokenizer.from_pretrained(folder, device="cuda")
+    times = []
+    for _ in range(4):
+        stream = detokenizer.open_stream()
+        start = time.perf_counter()
+        chunks = stream.push(range(18))
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+        assert len(chunks) == 1, "18 codes make the first chunk"
+    return min(times)
 
 
 def time_steps(model: Any, batch: int, steps: int) -> tuple[float, float]:
