@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "model"
 
@@ -29,7 +29,7 @@ def golden_folder() -> Path:
 @pytest.fixture(scope="session")
 def golden(_one_thread: None) -> GoldenModel:
     """The recorded set."""
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
     return GoldenModel(GOLDEN / "tiny_index.json")
 

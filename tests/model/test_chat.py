@@ -15,7 +15,7 @@ from fac_eval.vocabulary import Message, Text, ToolCall, system, user
 
 if TYPE_CHECKING:
     from fac_eval.model.chat import FunAudioChat
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
 WAVE = (0.1 * np.sin(np.arange(16000) / 7)).astype(np.float32)
 CONVERSATIONS: list[Any] = [

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from fac_eval.model.conformance.golden import GoldenModel
     from fac_eval.model.decoding import Prompt
-    from fac_eval.model.golden import GoldenModel
     from fac_eval.model.sampling import GenerationSettings
 
 NAMES = ("s_chirp", "s_sine", "s_ragged", "s_text", "s_two", "s_chirp", "s_text")

@@ -17,7 +17,7 @@ from fac_eval.errors import AssetError, FacEvalError, MissingResource, UsageErro
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
 State = dict[str, Any]
 

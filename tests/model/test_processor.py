@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fac_eval.errors import AssetError, AudioError
 
 if TYPE_CHECKING:
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
 
 PIECES = ("a", "<placeholder>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "\n")

@@ -17,7 +17,7 @@ from .test_decoding import prompts, run, settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
     from fac_eval.model.step_graphs import StepGraphs
 
 PARTS = ("text", "speech")
@@ -246,7 +246,7 @@ def test_a_row_of_nonsense_leaves_none_to_those_after_it(golden: GoldenModel) ->
 
 @pytest.mark.skipif("not __import__('torch').cuda.is_available()", reason="needs a GPU")
 def test_graphs_of_a_gpu_give_what_its_plain_steps_do(golden_folder: Path) -> None:
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
     from fac_eval.model.step_graphs import CudaGraph, StepGraphs
 
     golden = GoldenModel(golden_folder / "tiny_index.json", device_map="cuda")

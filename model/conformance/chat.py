@@ -18,9 +18,9 @@ from torch import Tensor
 from fac_eval.conformance import CannotRunError, Case, differences
 from fac_eval.errors import DataError
 
-from .conformance_cases import CaseChecks
-from .conformance_tensors import Produced
+from .cases import CaseChecks
 from .golden import GoldenModel
+from .tensors import Produced
 
 _ABSOLUTE = re.compile(r"abs ([\d.e+-]+)")
 _RELATIVE = re.compile(r"max abs diff ([\d.]+)")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .flow import Flow, schedule
+from ..detokenizer.flow import Flow, schedule
 
 _STEP = re.compile(r"step(\d+)/(\w+)")
 _BLOCK = re.compile(r"block(\d+)(_attn)?")

@@ -21,15 +21,15 @@ from torch import Tensor
 from fac_eval.conformance import CannotRunError, Case
 from fac_eval.errors import AssetError, DataError
 
-from ._trace import traced
-from .config import DetokenizerConfig
-from .driver import Engine, Segment, plan_calls, split_segments, token2wav
-from .flow import Flow, schedule
-from .hift import HiFT
-from .loading import load_flow, load_hift
-from .noise import SourceNoise, flow_noise
-from .stream import SpeechStream, StreamSettings
-from .tensor_files import read_tensors
+from ..detokenizer.config import DetokenizerConfig
+from ..detokenizer.driver import Engine, Segment, plan_calls, split_segments, token2wav
+from ..detokenizer.flow import Flow, schedule
+from ..detokenizer.hift import HiFT
+from ..detokenizer.loading import load_flow, load_hift
+from ..detokenizer.noise import SourceNoise, flow_noise
+from ..detokenizer.stream import SpeechStream, StreamSettings
+from ..detokenizer.tensor_files import read_tensors
+from .trace import traced
 
 _EDGE = 600
 _GIVEN = {"flow": ("prompt_feat",), "hift": ("mel", "x")}

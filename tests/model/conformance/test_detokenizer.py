@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from fac_eval.conformance import CannotRunError
-from fac_eval.model.detokenizer import conformance, dit, driver, flow, hift
-from fac_eval.model.detokenizer.conformance import GoldenDetokenizer
+from fac_eval.model.conformance import detokenizer as conformance
+from fac_eval.model.conformance.detokenizer import GoldenDetokenizer
+from fac_eval.model.detokenizer import dit, driver, flow, hift
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "detokenizer"
 CASES = {case.id: case for case in conformance.cases(GOLDEN)}

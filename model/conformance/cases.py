@@ -13,10 +13,10 @@ from torch import Tensor
 
 from fac_eval.conformance import CannotRunError, differences
 
-from .answers import cleaned, speech_string, vocoder_codes
-from .demo_streamer import DemoStreamer
+from ..answers import cleaned, speech_string, vocoder_codes
+from ..demo_streamer import DemoStreamer
+from ..prompts import AUDIO, AUDIO_BOS, AUDIO_TEMPLATE, DEFAULT_S2T_PROMPT
 from .golden import GoldenModel
-from .prompts import AUDIO, AUDIO_BOS, AUDIO_TEMPLATE, DEFAULT_S2T_PROMPT
 
 Entry = Mapping[str, Any]
 Check = Callable[[Any], Sequence[str]]

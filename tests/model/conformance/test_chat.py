@@ -11,12 +11,12 @@ import pytest
 
 if TYPE_CHECKING:
     from fac_eval.conformance import Case
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.golden import GoldenModel
 
 
 @pytest.fixture(scope="module")
 def cases(golden_folder: Path, _one_thread: None) -> list[Case]:
-    from fac_eval.model.conformance import cases
+    from fac_eval.model.conformance.chat import cases
 
     return list(cases(golden_folder))
 
@@ -54,7 +54,7 @@ def test_every_kind_is_compared(cases: list[Case], golden: GoldenModel) -> None:
     ids=["eager", "split"],
 )
 def test_other_ways_to_load_give_the_same(golden_folder: Path, options: dict[str, object]) -> None:
-    from fac_eval.model.conformance import cases
+    from fac_eval.model.conformance.chat import cases
 
     found = cases(golden_folder / "tiny_index.json", **options)
     wanted = (
@@ -93,7 +93,7 @@ def test_other_ways_to_load_give_the_same(golden_folder: Path, options: dict[str
 def test_a_wrong_record_is_noticed(
     golden_folder: Path, tmp_path: Path, place: tuple[str | int, ...], value: object, case_id: str
 ) -> None:
-    from fac_eval.model.conformance import cases
+    from fac_eval.model.conformance.chat import cases
 
     index = json.loads((golden_folder / "tiny_index.json").read_text("utf-8"))
     inner = index
@@ -108,8 +108,8 @@ def test_a_wrong_record_is_noticed(
 
 
 def test_a_wrong_tensor_is_noticed(golden_folder: Path) -> None:
-    from fac_eval.model.conformance import cases
-    from fac_eval.model.golden import GoldenModel
+    from fac_eval.model.conformance.chat import cases
+    from fac_eval.model.conformance.golden import GoldenModel
 
     found = {case.id: case for case in cases(golden_folder)}
     check = found["tensor.p_chirp.merged_embeds"].check

@@ -23,5 +23,5 @@ class RecordedCases:
         return cast(Iterable[Case], import_module(self._module, __package__).cases(path))
 
 
-MODEL = RecordedCases(".conformance")
-DETOKENIZER = RecordedCases(".detokenizer.conformance")
+MODEL = RecordedCases(".chat")
+DETOKENIZER = RecordedCases(".detokenizer")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fac_eval.conformance import CannotRunError
 
-from .conformance_cases import generation, train_audio
-from .encoder import conv_length
+from ..encoder import conv_length
+from .cases import generation, train_audio
 from .golden import GoldenModel
 
 _PROMPT = re.compile(r"\b[ps]_[a-z0-9]+\b")

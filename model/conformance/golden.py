@@ -15,9 +15,9 @@ from torch import Tensor
 
 from fac_eval.errors import DataError
 
-from .mel import Samples
-from .modeling import FunAudioChatForConditionalGeneration
-from .processor import FunAudioChatProcessor
+from ..mel import Samples
+from ..modeling import FunAudioChatForConditionalGeneration
+from ..processor import FunAudioChatProcessor
 
 
 class GoldenModel:

@@ -1,0 +1,1 @@
+"""The proof: recorded cases of the reference model and its detokenizer, and how they are compared."""
