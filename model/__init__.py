@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .chat import Answer, FunAudioChat, StreamStep
+    from .answers import Answer, StreamStep
+    from .chat import FunAudioChat
     from .config import FunAudioChatAudioEncoderConfig, FunAudioChatConfig
     from .demo_streamer import DemoStreamer
     from .detokenizer import SpeechDetokenizer
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "PROFILES": "profiles",
-    "Answer": "chat",
+    "Answer": "answers",
     "DemoStreamer": "demo_streamer",
     "FunAudioChat": "chat",
     "FunAudioChatAudioEncoderConfig": "config",
@@ -36,7 +37,7 @@ _HOMES = {
     "GenerationSettings": "sampling",
     "Profile": "profiles",
     "SpeechDetokenizer": "detokenizer",
-    "StreamStep": "chat",
+    "StreamStep": "answers",
     "register_auto_classes": "register",
 }
 

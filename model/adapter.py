@@ -28,7 +28,8 @@ from .provenance import CHECKPOINT_FILES, VOCODER_FILES, file_hashes, folder_has
 if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
 
-    from .chat import Answer, FunAudioChat
+    from .answers import Answer
+    from .chat import FunAudioChat
 
 REVISION = 1
 """Raised whenever answers of unchanged weights change."""
@@ -65,6 +66,7 @@ class FunAudioChatModel(Model):
         batch_size: int = 8,
         overflow: Literal["warn", "error", "truncate"] = "warn",
         tools: ToolPrompt = "own",
+        stream: bool = False,
         graphs: bool = True,
     ) -> None:
         """See `FunAudioChat.from_pretrained`.
@@ -73,8 +75,10 @@ class FunAudioChatModel(Model):
         replaces the default of each kind of request (s2t for text, s2s for speech); a speaking profile also answers
         requests for text, a silent one never those for speech. `persona` is s2s as the voice assistant of the
         authors' own prompt. `tools` says whose wording offers tools: ours, or the authors'. What is theirs is read
-        from their pinned file, which `fac-eval prepare fun-audio-chat` fetches. `graphs=false` keeps a GPU from
-        decoding with recorded steps (CUDA graphs).
+        from their pinned file, which `fac-eval prepare fun-audio-chat` fetches. `stream` speaks
+        while it generates, one request at a time, so that the time of the first sound is recorded; sound made in chunks
+        is close to that made at once, but not the same. `graphs=false` keeps a GPU from decoding with recorded steps
+        (CUDA graphs).
         """
         self._path, self._vocoder, self._revision = path, vocoder, revision
         self._dtype, self._attn, self._tools = dtype, attn, tools
@@ -85,14 +89,14 @@ class FunAudioChatModel(Model):
             "on_overflow": overflow,
             "graphs": graphs,
         }
-        self._profile_name = profile
+        self._profile_name, self._stream = profile, stream
         self._chat: FunAudioChat | None = None
         speaks = vocoder is not None and profile != "s2t"
         self.capabilities = Capabilities(
             inputs=frozenset({"text", "audio"}),
             outputs=frozenset({"text", "speech"} if speaks else {"text"}),
             tools=True,
-            batch_size=batch_size,
+            batch_size=1 if stream else batch_size,
         )
 
     @cached_property
@@ -107,6 +111,7 @@ class FunAudioChatModel(Model):
             "profile": self._profile_name,
             "overflow": self._options["on_overflow"],
             "tools": self._tools,
+            **({"stream": True} if self._stream else {}),
         }
         written = json.dumps(content, sort_keys=True)
         if NOT_LOOKED_UP in written:  # a hash would look like an identity
@@ -124,6 +129,7 @@ class FunAudioChatModel(Model):
             "dtype": self._dtype,
             "attn": self._attn,
             "profile": self._profile_name,
+            "stream": self._stream,
         }
 
     @classmethod
@@ -193,6 +199,7 @@ class FunAudioChatModel(Model):
             max_new_tokens=[request.settings.max_tokens for request in requests],
             stop=plan.stop,
             sound=plan.sound,
+            streamed=self._stream,
             halve=False,
             **dict(plan.changes),
         )

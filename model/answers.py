@@ -1,17 +1,54 @@
-"""Ids to what a person gets: text without the speech's marks, and codes for the vocoder."""
+"""What a person gets: an answer, its text without the speech's marks, its codes for the vocoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
+
+from fac_eval.vocabulary import Timings
 
 from .prompts import AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, IM_END, SILENCE, speech_code
 
 SPEECH_CODES = 6561
 """Codes that have a sound; the ids above them mark begin, end and padding."""
 MARKS = (AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, SILENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said to one conversation."""
+
+    text: str
+    waveform: NDArray[np.float32] | None
+    """At `sample_rate`; None where no speech was asked for or none was said."""
+    sample_rate: int
+    codes: tuple[int, ...]
+    """The speech codes that have a sound, 25 a second."""
+    text_ids: tuple[int, ...]
+    speech_ids: tuple[int, ...]
+    """All emitted speech ids, marks included."""
+    prompt_tokens: int
+    audio_positions: int
+    """How many of the prompt's positions hold sound."""
+    finish_reason: str
+    seed: int
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStep:
+    """What one step added: a fragment of text, a chunk of sound, or both."""
+
+    text: str
+    audio: NDArray[np.float32] | None
+    text_id: int | None = None
+    codes: tuple[int, ...] = ()
+    finish_reason: str | None = None
 
 
 def vocoder_codes(speech: Iterable[int]) -> list[int]:

@@ -153,8 +153,6 @@ class SlotCache:
 class FixedColumns:
     """A cache for steps whose every shape is fixed: which columns are new, only the device knows."""
 
-    is_compileable = True
-
     def __init__(self, keys: list[Tensor], values: list[Tensor], first: Tensor) -> None:
         self._keys, self._values = keys, values
         self._column = first - 1

@@ -6,8 +6,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from fac_eval.errors import ModelOutOfMemory, UsageError
 from fac_eval.vocabulary import Timings
 
-from .answers import text_of, vocoder_codes
+from .answers import Answer, StreamStep, text_of, vocoder_codes
 from .checkpoint import locate
 from .conversation import SHORTEST, Conversation, Overflow, Turn, last_rounds, round_count, turns_of
 from .decoding import Decoder, Prompt, Row
@@ -31,44 +30,12 @@ from .profiles import Profile, profile
 from .prompts import IM_END
 from .sampling import GenerationSettings
 from .text_stream import TextStream
-from .voice import Voice
+from .voice import Sound, Voice
 
 logger = logging.getLogger(__name__)
 
 CONTEXT = 2048
 """Tokens of a prompt that the model was trained on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model said to one conversation."""
-
-    text: str
-    waveform: NDArray[np.float32] | None
-    """At `sample_rate`; None where no speech was asked for or none was said."""
-    sample_rate: int
-    codes: tuple[int, ...]
-    """The speech codes that have a sound, 25 a second."""
-    text_ids: tuple[int, ...]
-    speech_ids: tuple[int, ...]
-    """All emitted speech ids, marks included."""
-    prompt_tokens: int
-    audio_positions: int
-    """How many of the prompt's positions hold sound."""
-    finish_reason: str
-    seed: int
-    timings: Timings
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStep:
-    """What one step added: a fragment of text, a chunk of sound, or both."""
-
-    text: str
-    audio: NDArray[np.float32] | None
-    text_id: int | None = None
-    codes: tuple[int, ...] = ()
-    finish_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,7 +51,7 @@ class _Job:
     started: float = 0.0
     first: float | None = None
     ended: float = 0.0
-    sound: Future[torch.Tensor] | None = None
+    sound: Sound | None = None
 
 
 class FunAudioChat:
@@ -161,6 +128,7 @@ class FunAudioChat:
         max_new_tokens: Sequence[int | None] | None = None,
         stop: Sequence[str] = (),
         sound: bool = True,
+        streamed: bool = False,
         halve: bool = True,
         **changes: Any,
     ) -> list[Answer]:
@@ -175,6 +143,7 @@ class FunAudioChat:
             max_new_tokens: A limit for each conversation instead of the profile's.
             stop: Texts at which an answer ends, without them.
             sound: False leaves spoken answers as codes.
+            streamed: Speak while generating, as `stream` does; the timings then tell when the first sound was there.
             halve: Go on with half the batch, and say so once, where memory does not suffice.
             changes: Settings of the profile to override (`GenerationSettings`).
 
@@ -193,9 +162,9 @@ class FunAudioChat:
                 ids, embeds = self.prompt(conversation, chosen)
             jobs.append(_Job(ids, embeds, seed, limit))
         talking = self.voice if chosen.speech and sound else None
-        with nullcontext() if talking is None else talking.speaking() as worker:
-            self._run(jobs, settings, batch_size, stop, worker, halve)
-            waves = [None if job.sound is None else job.sound.result() for job in jobs]
+        with nullcontext() if talking is None else talking.speaking(streamed=streamed) as new_sound:
+            self._run(jobs, settings, batch_size, stop, new_sound, halve)
+            waves = [None if job.sound is None else job.sound.wave() for job in jobs]
         return [self._answer(job, wave, stop, len(jobs)) for job, wave in zip(jobs, waves, strict=True)]
 
     def stream(
@@ -295,7 +264,7 @@ class FunAudioChat:
         settings: GenerationSettings,
         batch_size: int,
         stop: Sequence[str],
-        worker: Any,
+        new_sound: Callable[[], Sound] | None,
         halve: bool,
     ) -> None:
         """Decode all jobs; out of memory, those that are not finished start over in smaller batches."""
@@ -303,13 +272,13 @@ class FunAudioChat:
         while todo := [job for job in jobs if not job.finish]:
             try:
                 with _memory_watched():
-                    self._decode(todo, settings, batch_size, stop, worker, start)
+                    self._decode(todo, settings, batch_size, stop, new_sound, start)
             except ModelOutOfMemory:
+                self.model.forget_steps()
                 if not halve or min(batch_size, len(todo)) == 1:
                     raise
                 batch_size = (min(batch_size, len(todo)) + 1) // 2
                 self._say_once(f"out of memory: going on with batches of {batch_size}")
-                self.model.forget_steps()
             if self.model.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -319,32 +288,38 @@ class FunAudioChat:
         settings: GenerationSettings,
         batch_size: int,
         stop: Sequence[str],
-        worker: Any,
+        new_sound: Callable[[], Sound] | None,
         start: float,
     ) -> None:
         device = self.model.device
+        for job in jobs:
+            job.started, job.first, job.sound = start, None, None if new_sound is None else new_sound()
         prompts = [Prompt(job.ids, job.embeds, seeded(job.seed, device), job.limit) for job in jobs]
         decoder = Decoder(self.model, settings, prompts, batch_size=batch_size)
         for steps in decoder:
             now = time.monotonic()
             for row, step in steps:
                 job = jobs[step.row]
-                job.row, job.started, job.first = row, start, job.first or now
+                job.row, job.first = row, job.first or now
+                if job.sound is not None and step.group is not None:
+                    job.sound.push(vocoder_codes(step.group))
                 finished = step.finished
                 if stop and finished is None and any(text in self._text(row) for text in stop):
                     finished = "stop"
                     decoder.cancel(step.row)
                 if finished is not None:
                     job.finish, job.ended = finished, now
-                    codes = vocoder_codes(row.speech)
-                    job.sound = worker.submit(codes) if worker is not None and codes else None
+                    if job.sound is not None:
+                        job.sound.finish()
 
     def _answer(self, job: _Job, wave: torch.Tensor | None, stop: Sequence[str], batch: int) -> Answer:
         assert job.row is not None
         text = self._text(job.row)
         for end in stop:
             text = text.split(end, 1)[0]
-        first = None if job.first is None else job.first - job.started
+        ended, heard = job.ended, None
+        if job.sound is not None:
+            ended, heard = max(ended, job.sound.ready or ended), job.sound.first
         return Answer(
             text=text,
             waveform=None if wave is None else wave.float().numpy(),
@@ -356,7 +331,12 @@ class FunAudioChat:
             audio_positions=job.ids.count(self.model.config.audio_token_index),
             finish_reason=job.finish,
             seed=job.seed,
-            timings=Timings(total=job.ended - job.started, first_token=first, batch=batch),
+            timings=Timings(
+                total=ended - job.started,
+                first_token=None if job.first is None else job.first - job.started,
+                first_audio=None if heard is None else heard - job.started,
+                batch=batch,
+            ),
         )
 
     def _text(self, row: Row) -> str:

@@ -75,11 +75,20 @@ def test_the_fingerprint_is_that_of_what_answers_depend_on(tiny_folder: Path, tm
         adapter(copy, profile="persona"),
         adapter(copy, vocoder=copy / "vocoder"),
         adapter(copy, attn="eager"),
+        adapter(copy, stream="true"),
     ]
     found = {model.fingerprint for model in others}
     (copy / "generation_config.json").write_text("{}")
     found.add(adapter(copy).fingerprint)
-    assert len(found | {plain}) == 6
+    assert len(found | {plain}) == 7
+
+
+def test_a_stream_takes_one_request_at_a_time_and_records_the_first_sound(tiny_folder: Path) -> None:
+    model = adapter(tiny_folder, vocoder=tiny_folder / "vocoder", stream="true", batch_size=8)
+    assert model.capabilities.batch_size == 1
+    (response,) = model.generate([Request((user(CLIP),), "speech", seed=3)])
+    assert response.speech is not None
+    assert response.timings.first_audio is not None
 
 
 def test_requests_of_all_kinds_in_one_batch(speaking: FunAudioChatModel) -> None:

@@ -45,6 +45,7 @@ def test_spoken_answers_have_text_codes_and_sound(chat: FunAudioChat) -> None:
         assert answer.finish_reason == "stop"
         assert answer.timings.total is not None
         assert answer.timings.batch == 3
+        assert answer.timings.first_audio is None  # nobody was told when it was there
 
 
 def test_an_answer_depends_on_its_seed_and_not_on_its_neighbours(chat: FunAudioChat) -> None:
@@ -68,6 +69,24 @@ def test_a_stream_gives_what_a_whole_answer_holds(chat: FunAudioChat) -> None:
     assert tuple(code for step in steps for code in step.codes) == whole.codes
     assert sum(len(step.audio) for step in steps if step.audio is not None) == 960 * len(whole.codes)
     assert [step.finish_reason for step in steps if step.finish_reason] == ["stop"]
+    (along,) = chat.generate(CONVERSATIONS[:1], speech=True, seeds=[4], streamed=True)
+    assert (along.text, along.codes) == (whole.text, whole.codes)
+    assert along.waveform is not None
+    assert np.array_equal(
+        along.waveform, np.concatenate([step.audio for step in steps if step.audio is not None])
+    )
+
+
+def test_an_answer_spoken_along_tells_when_it_was_heard_first(chat: FunAudioChat) -> None:
+    answers = chat.generate(CONVERSATIONS, speech=True, seeds=[1, 2, 3], streamed=True)
+    for answer in answers:
+        times = answer.timings
+        assert times.first_token is not None
+        assert times.first_audio is not None
+        assert times.total is not None
+        assert 0 < times.first_token <= times.first_audio <= times.total
+    (silent,) = chat.generate(CONVERSATIONS[1:2], speech=True, seeds=[1], streamed=True, max_new_tokens=[1])
+    assert (silent.codes, silent.waveform, silent.timings.first_audio) == ((), None, None)
 
 
 def test_text_only_without_a_vocoder_or_a_head(tiny_folder: Path, chat: FunAudioChat) -> None:
