@@ -2,6 +2,10 @@
 
 The plain loop is what the published inference script does: one conversation at a time, transformers' growing
 cache, one call after another. Everything is a ratio within one run, so that a busy machine tells the truth, too.
+
+Then spoken answers of mixed lengths, four batches of them: batch after batch, each as long as its longest answer,
+and with rows that take the next question as soon as they are free, which is what a run does.
+
 On a GPU our steps are CUDA graphs. `--compile` also times steps that torch.compile has fused, which takes minutes to
 begin with and is no part of fac-eval: on a CPU it gains nothing.
 
@@ -55,10 +59,20 @@ def main() -> None:
             for batch in (1, given.batch):
                 ways[f"compiled, {batch}"] = partial(compiled, model, given.steps, batch, speech=speech)
         report("speech" if speech else "text", ways, given.rounds, device)
+    lengths = [given.steps * (1 + row * 7 % 16) // 16 for row in range(4 * given.batch)]
+    report(
+        f"speech, {len(lengths)} answers of {min(lengths)} to {max(lengths)} steps, batch {given.batch}",
+        {
+            "batch by batch": partial(mixed, model, lengths, given.batch, given.batch),
+            "rows refilled": partial(mixed, model, lengths, given.batch, len(lengths)),
+        },
+        given.rounds,
+        device,
+    )
 
 
 def report(title: str, ways: dict[str, Way], rounds: int, device: str) -> None:
-    """Time the ways in turn and print steps a second relative to the plain loop and to batch 1."""
+    """Time the ways in turn and print steps a second, also relative to the first."""
     # On one thread of a CPU the thread's own time counts: what other programs do meanwhile does not.
     clock = time.process_time if device == "cpu" else time.perf_counter
     best = dict.fromkeys(ways, 0.0)
@@ -68,16 +82,27 @@ def report(title: str, ways: dict[str, Way], rounds: int, device: str) -> None:
             steps = way()
             synchronise(device)
             best[name] = max(best[name], steps / (clock() - start))
-    plain, single, *_ = best.values()
+    base, *_ = best.values()
+    single = best.get("ours, batch 1")
     print(f"{title}:")
     for name, rate in best.items():
-        print(
-            f"  {name:16s} {rate:8.1f} steps/s   {rate / plain:5.2f} x plain   {rate / single:5.2f} x batch 1"
-        )
+        beside = "" if single is None else f"   {rate / single:5.2f} x batch 1"
+        print(f"  {name:16s} {rate:8.1f} steps/s   {rate / base:5.2f} x {next(iter(best))}{beside}")
 
 
 def ours(model: Any, steps: int, batch: int, *, speech: bool) -> int:
     """Decode `batch` answers of `steps` steps; returns the steps made."""
+    return decode(model, [steps] * batch, batch, speech=speech)
+
+
+def mixed(model: Any, lengths: list[int], batch: int, at_once: int) -> int:
+    """Decode spoken answers of these lengths, handed over so many at once; returns the steps made."""
+    parts = [lengths[start : start + at_once] for start in range(0, len(lengths), at_once)]
+    return sum(decode(model, part, batch, speech=True) for part in parts)
+
+
+def decode(model: Any, lengths: list[int], batch: int, *, speech: bool) -> int:
+    """Decode answers of these lengths; returns the steps made."""
     import torch
 
     from fac_eval.model.decoding import Decoder, Prompt
@@ -92,14 +117,13 @@ def ours(model: Any, steps: int, batch: int, *, speech: bool) -> int:
         text_greedy=True,
         disable_speech=not speech,
         force_text_abos=speech,
-        max_new_tokens=steps,
     )
     prompts = []
-    for row in range(batch):
+    for row, length in enumerate(lengths):
         ids = torch.arange(PROMPT + row, device=model.device) % 1000
         with torch.inference_mode():
             embeds = model.embed_text(ids)
-        prompts.append(Prompt(tuple(ids.tolist()), embeds, seeded(row, model.device)))
+        prompts.append(Prompt(tuple(ids.tolist()), embeds, seeded(row, model.device), length))
     return sum(len(passed) for passed in Decoder(model, settings, prompts, batch_size=batch))
 
 

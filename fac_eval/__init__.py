@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fac_eval.engine.api import rescore, run
     from fac_eval.engine.result import RunResult
     from fac_eval.errors import FacEvalError
-    from fac_eval.interfaces import AsyncModel, Capabilities, Judge, Model, SampleModel
+    from fac_eval.interfaces import AsyncModel, Capabilities, ContinuousModel, Judge, Model, SampleModel
     from fac_eval.scores import Metric
     from fac_eval.task import Benchmark, Task
     from fac_eval.vocabulary import (
@@ -36,6 +36,7 @@ _HOMES = {
     "Audio": "fac_eval.audio",
     "Benchmark": "fac_eval.task",
     "Capabilities": "fac_eval.interfaces",
+    "ContinuousModel": "fac_eval.interfaces",
     "FacEvalError": "fac_eval.errors",
     "Failure": "fac_eval.vocabulary",
     "Judge": "fac_eval.interfaces",
@@ -60,6 +61,7 @@ __all__ = [
     "Audio",
     "Benchmark",
     "Capabilities",
+    "ContinuousModel",
     "FacEvalError",
     "Failure",
     "Judge",

@@ -7,7 +7,7 @@ to plan, and a finished run is resumed without weights ever being read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -80,6 +80,19 @@ class Model(_Described):
 
     def close(self) -> None:
         """Give back devices and memory."""
+
+
+class ContinuousModel(Model):
+    """A local model that fills each place of its batch as soon as it is free."""
+
+    @abstractmethod
+    def answers(self, requests: Iterable[Request], batch_size: int) -> Iterator[tuple[int, Response]]:
+        """Answer requests, each taken when one of `batch_size` places is free for it.
+
+        Answers come as they are finished, each once and with its request's number, counted from 0. An answer must not
+        depend on its neighbours. `ModelOutOfMemory` and other errors end it: what has no answer yet is asked again,
+        by `generate` where the error was no lack of memory.
+        """
 
 
 class AsyncModel(_Described):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answers import Answer, StreamStep
-    from .chat import FunAudioChat
+    from .chat import Ask, FunAudioChat
     from .config import FunAudioChatAudioEncoderConfig, FunAudioChatConfig
     from .demo_streamer import DemoStreamer
     from .detokenizer import SpeechDetokenizer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "PROFILES": "profiles",
     "Answer": "answers",
+    "Ask": "chat",
     "DemoStreamer": "demo_streamer",
     "FunAudioChat": "chat",
     "FunAudioChatAudioEncoderConfig": "config",
@@ -44,6 +45,7 @@ _HOMES = {
 __all__ = [
     "PROFILES",
     "Answer",
+    "Ask",
     "DemoStreamer",
     "FunAudioChat",
     "FunAudioChatAudioEncoderConfig",

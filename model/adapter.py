@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
 from fac_eval.data.places import NOT_LOOKED_UP
 from fac_eval.data.weights import HubWeights, hub_commit, hub_place, hub_weights
-from fac_eval.errors import AssetError, require
-from fac_eval.interfaces import Capabilities, Model
+from fac_eval.errors import AssetError, AudioError, require
+from fac_eval.interfaces import Capabilities, ContinuousModel
 from fac_eval.vocabulary import Message, Request, Response, Settings, Text, ToolCall, Usage
 
 from .detokenizer.config import SPEAKERS
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from fac_eval.data.assets import Asset
 
     from .answers import Answer
-    from .chat import FunAudioChat
+    from .chat import Ask, FunAudioChat
 
 REVISION = 1
 """Raised whenever answers of unchanged weights change."""
@@ -47,7 +48,27 @@ class _Plan:
     sound: bool
 
 
-class FunAudioChatModel(Model):
+class _Group:
+    """Requests of one plan on their way into the model."""
+
+    def __init__(self, numbered: Iterator[tuple[int, Request]], tools: ToolPrompt) -> None:
+        self._numbered, self._tools = numbered, tools
+        self.taken: dict[int, tuple[int, Request]] = {}
+        """By their place in the group: their number, and themselves."""
+
+    def asked(self) -> Iterator[Ask]:
+        """What the model is asked, one after another."""
+        from .chat import Ask
+
+        for index, (number, request) in enumerate(self._numbered):
+            self.taken[index] = number, request
+            messages = request.messages
+            if request.tools:
+                messages = tuple(_offered(messages, tool_prompt(request.tools, self._tools)))
+            yield Ask(messages, request.seed, request.settings.max_tokens)
+
+
+class FunAudioChatModel(ContinuousModel):
     """Fun-Audio-Chat on this machine; speech out needs a vocoder."""
 
     name = "fun-audio-chat"
@@ -161,19 +182,34 @@ class FunAudioChatModel(Model):
 
     def generate(self, requests: Sequence[Request]) -> list[Response]:
         """Answer requests, those of equal settings together."""
-        groups: dict[str, list[int]] = {}
-        plans: dict[str, _Plan] = {}
-        for index, request in enumerate(requests):
-            plan = self._plan(request)
-            key = repr(plan)
-            plans[key] = plan
-            groups.setdefault(key, []).append(index)
-        responses: list[Response | None] = [None] * len(requests)
-        for key, members in groups.items():
-            answers = self._answers(plans[key], [requests[index] for index in members])
-            for index, answer in zip(members, answers, strict=True):
-                responses[index] = self._response(requests[index], plans[key], answer)
-        return [response for response in responses if response is not None]
+        plans = [repr(self._plan(request)) for request in requests]
+        order = sorted(range(len(requests)), key=plans.__getitem__)
+        found = dict(self.answers([requests[index] for index in order], len(requests)))
+        ordered = {order[number]: response for number, response in found.items()}
+        return [ordered[index] for index in range(len(requests))]
+
+    def answers(self, requests: Iterable[Request], batch_size: int) -> Iterator[tuple[int, Response]]:
+        """Answer requests, each as soon as a row of the batch is free; equal settings in a row share the batch."""
+        if self._chat is None:
+            self.load()
+        assert self._chat is not None
+        for plan, numbered in groupby(enumerate(requests), lambda pair: self._plan(pair[1])):
+            group = _Group(numbered, self._tools)
+            answers = self._chat.answers(
+                group.asked(),
+                profile=plan.profile,
+                batch_size=batch_size,
+                stop=plan.stop,
+                sound=plan.sound,
+                streamed=self._stream,
+                **dict(plan.changes),
+            )
+            for index, answer in answers:
+                number, request = group.taken.pop(index)
+                if isinstance(answer, AudioError):
+                    yield number, Response.failed("bad_input", answer.message)
+                else:
+                    yield number, self._response(request, plan, answer)
 
     def close(self) -> None:
         """Give back the memory."""
@@ -184,33 +220,11 @@ class FunAudioChatModel(Model):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _answers(self, plan: _Plan, requests: Sequence[Request]) -> list[Answer]:
-        if self._chat is None:
-            self.load()
-        assert self._chat is not None
-        return self._chat.generate(
-            [
-                _offered(request.messages, plan.profile.system_prompt) if request.tools else request.messages
-                for request in requests
-            ],
-            profile=plan.profile,
-            seeds=[request.seed for request in requests],
-            batch_size=len(requests),
-            max_new_tokens=[request.settings.max_tokens for request in requests],
-            stop=plan.stop,
-            sound=plan.sound,
-            streamed=self._stream,
-            halve=False,
-            **dict(plan.changes),
-        )
-
     def _plan(self, request: Request) -> _Plan:
         wants_speech = request.output == "speech"
         chosen = profile("s2s" if wants_speech else "s2t")
         if self._profile_name is not None and (not wants_speech or self._profile_name != "s2t"):
             chosen = profile(self._profile_name)
-        if request.tools:
-            chosen = replace(chosen, system_prompt=tool_prompt(request.tools, self._tools))
         changes = tuple(sorted(changes_of(request.settings).items()))
         return _Plan(chosen, request.settings.stop, changes, wants_speech)
 
@@ -312,7 +326,7 @@ def tool_calls(text: str) -> tuple[ToolCall, ...]:
 
 
 def _offered(messages: Sequence[Message], prompt: str) -> list[Message]:
-    """Messages whose own system turn, if there is one, also offers the tools."""
+    """Messages whose system turn also offers the tools; it does nothing else where they have none of their own."""
     if not messages or messages[0].role != "system":
-        return list(messages)
+        return [Message("system", (Text(prompt),)), *messages]
     return [replace(messages[0], parts=(*messages[0].parts, Text(prompt))), *messages[1:]]

@@ -6,8 +6,8 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fac_eval.errors import ModelOutOfMemory, UsageError
+from fac_eval.errors import AudioError, ModelOutOfMemory, UsageError
 from fac_eval.vocabulary import Timings
 
 from .answers import Answer, StreamStep, text_of, vocoder_codes
+from .batch import Job, decoded, memory_watched
 from .checkpoint import locate
 from .conversation import SHORTEST, Conversation, Overflow, Turn, last_rounds, round_count, turns_of
 from .decoding import Decoder, Prompt, Row
@@ -38,20 +39,15 @@ CONTEXT = 2048
 """Tokens of a prompt that the model was trained on."""
 
 
-@dataclass(slots=True)
-class _Job:
-    """One conversation on its way through a batch."""
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A conversation to be answered."""
 
-    ids: tuple[int, ...]
-    embeds: torch.Tensor
-    seed: int
-    limit: int | None = None
-    row: Row | None = None
-    finish: str = ""
-    started: float = 0.0
-    first: float | None = None
-    ended: float = 0.0
-    sound: Sound | None = None
+    conversation: Conversation
+    seed: int | None = None
+    """Drawn, and noted in the answer, if not given."""
+    max_new_tokens: int | None = None
+    """A limit instead of the profile's."""
 
 
 class FunAudioChat:
@@ -129,7 +125,6 @@ class FunAudioChat:
         stop: Sequence[str] = (),
         sound: bool = True,
         streamed: bool = False,
-        halve: bool = True,
         **changes: Any,
     ) -> list[Answer]:
         """Answer conversations, at most `batch_size` at a time; an answer does not depend on its neighbours.
@@ -144,28 +139,71 @@ class FunAudioChat:
             stop: Texts at which an answer ends, without them.
             sound: False leaves spoken answers as codes.
             streamed: Speak while generating, as `stream` does; the timings then tell when the first sound was there.
-            halve: Go on with half the batch, and say so once, where memory does not suffice.
             changes: Settings of the profile to override (`GenerationSettings`).
 
         Raises:
-            ModelOutOfMemory: A single conversation does not fit, or with `halve` off the batch does not.
+            ModelOutOfMemory: A single conversation does not fit. A batch that does not fit is halved, said once.
         """
         chosen = self._profile(speech, profile)
         settings = self.settings(chosen, **changes)
-        seeds = [secrets.randbits(32) for _ in conversations] if seeds is None else seeds
+        given: Sequence[int | None] = [None] * len(conversations) if seeds is None else seeds
         limits = [None] * len(conversations) if max_new_tokens is None else max_new_tokens
-        if not len(seeds) == len(limits) == len(conversations):
+        if not len(given) == len(limits) == len(conversations):
             raise UsageError(f"{len(conversations)} conversations need as many seeds and limits")
-        jobs = []
-        for conversation, seed, limit in zip(conversations, seeds, limits, strict=True):
-            with _memory_watched():
-                ids, embeds = self.prompt(conversation, chosen)
-            jobs.append(_Job(ids, embeds, seed, limit))
-        talking = self.voice if chosen.speech and sound else None
-        with nullcontext() if talking is None else talking.speaking(streamed=streamed) as new_sound:
-            self._run(jobs, settings, batch_size, stop, new_sound, halve)
-            waves = [None if job.sound is None else job.sound.wave() for job in jobs]
-        return [self._answer(job, wave, stop, len(jobs)) for job, wave in zip(jobs, waves, strict=True)]
+        asked = map(Ask, conversations, given, limits)
+        jobs = [self._job(number, ask, chosen) for number, ask in enumerate(asked)]
+        done: dict[int, Answer] = {}
+        with self._sounds(chosen, sound=sound, streamed=streamed) as new_sound:
+            while todo := [job for job in jobs if job.number not in done]:
+                try:
+                    for job in self._decoded(iter(todo), settings, batch_size, stop, new_sound):
+                        done[job.number] = self._answer(job, stop)
+                except ModelOutOfMemory:
+                    if min(batch_size, len(todo)) == 1:
+                        raise
+                    batch_size = (min(batch_size, len(todo)) + 1) // 2
+                    self._say_once(f"out of memory: going on with batches of {batch_size}")
+        return [done[job.number] for job in jobs]
+
+    def answers(
+        self,
+        asked: Iterable[Ask],
+        *,
+        speech: bool = False,
+        profile: str | Profile | None = None,
+        batch_size: int = 8,
+        stop: Sequence[str] = (),
+        sound: bool = True,
+        streamed: bool = False,
+        **changes: Any,
+    ) -> Iterator[tuple[int, Answer | AudioError]]:
+        """Answers as they are finished, each with the number of what was asked; arguments as for `generate`.
+
+        A conversation is taken when one of `batch_size` rows is free, so the batch stays full and any number can
+        be asked. What a clip that cannot be heard raises takes the place of its answer.
+
+        Raises:
+            ModelOutOfMemory: The batch does not fit. What was not given back has no answer yet.
+        """
+        chosen = self._profile(speech, profile)
+        settings = self.settings(chosen, **changes)
+        unheard: list[tuple[int, AudioError]] = []
+
+        def jobs() -> Iterator[Job]:
+            for number, ask in enumerate(asked):
+                try:
+                    job = self._job(number, ask, chosen)
+                except AudioError as error:
+                    unheard.append((number, error))
+                else:
+                    yield job
+
+        with self._sounds(chosen, sound=sound, streamed=streamed) as new_sound:
+            for job in self._decoded(jobs(), settings, batch_size, stop, new_sound):
+                while unheard:
+                    yield unheard.pop(0)
+                yield job.number, self._answer(job, stop)
+        yield from unheard
 
     def stream(
         self,
@@ -258,67 +296,52 @@ class FunAudioChat:
         (expanded,) = self.processor.expand([text], clips)
         return list(self.processor.tokenizer(expanded)["input_ids"]), clips
 
-    def _run(
+    def _job(self, number: int, ask: Ask, profile: Profile) -> Job:
+        started = time.monotonic()
+        with memory_watched():
+            ids, embeds = self.prompt(ask.conversation, profile)
+        seed = secrets.randbits(32) if ask.seed is None else ask.seed
+        return Job(number, ids, embeds, seed, ask.max_new_tokens, started)
+
+    def _sounds(
+        self, profile: Profile, *, sound: bool, streamed: bool
+    ) -> AbstractContextManager[Callable[[], Sound] | None]:
+        """What begins the sound of an answer; None where none is to be made."""
+        if self.voice is None or not profile.speech or not sound:
+            return nullcontext()
+        return self.voice.speaking(streamed=streamed)
+
+    def _decoded(
         self,
-        jobs: Sequence[_Job],
+        jobs: Iterator[Job],
         settings: GenerationSettings,
         batch_size: int,
         stop: Sequence[str],
         new_sound: Callable[[], Sound] | None,
-        halve: bool,
-    ) -> None:
-        """Decode all jobs; out of memory, those that are not finished start over in smaller batches."""
-        start = time.monotonic()
-        while todo := [job for job in jobs if not job.finish]:
-            try:
-                with _memory_watched():
-                    self._decode(todo, settings, batch_size, stop, new_sound, start)
-            except ModelOutOfMemory:
-                self.model.forget_steps()
-                if not halve or min(batch_size, len(todo)) == 1:
-                    raise
-                batch_size = (min(batch_size, len(todo)) + 1) // 2
-                self._say_once(f"out of memory: going on with batches of {batch_size}")
+    ) -> Iterator[Job]:
+        def is_cut(row: Row) -> bool:
+            return bool(stop) and any(end in self._text(row) for end in stop)
+
+        try:
+            yield from decoded(
+                self.model, settings, jobs, batch_size=batch_size, is_cut=is_cut, new_sound=new_sound
+            )
+        except ModelOutOfMemory:
+            self.model.forget_steps()
+            raise
+        finally:
             if self.model.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _decode(
-        self,
-        jobs: Sequence[_Job],
-        settings: GenerationSettings,
-        batch_size: int,
-        stop: Sequence[str],
-        new_sound: Callable[[], Sound] | None,
-        start: float,
-    ) -> None:
-        device = self.model.device
-        for job in jobs:
-            job.started, job.first, job.sound = start, None, None if new_sound is None else new_sound()
-        prompts = [Prompt(job.ids, job.embeds, seeded(job.seed, device), job.limit) for job in jobs]
-        decoder = Decoder(self.model, settings, prompts, batch_size=batch_size)
-        for steps in decoder:
-            now = time.monotonic()
-            for row, step in steps:
-                job = jobs[step.row]
-                job.row, job.first = row, job.first or now
-                if job.sound is not None and step.group is not None:
-                    job.sound.push(vocoder_codes(step.group))
-                finished = step.finished
-                if stop and finished is None and any(text in self._text(row) for text in stop):
-                    finished = "stop"
-                    decoder.cancel(step.row)
-                if finished is not None:
-                    job.finish, job.ended = finished, now
-                    if job.sound is not None:
-                        job.sound.finish()
-
-    def _answer(self, job: _Job, wave: torch.Tensor | None, stop: Sequence[str], batch: int) -> Answer:
+    def _answer(self, job: Job, stop: Sequence[str]) -> Answer:
         assert job.row is not None
+        assert job.finish is not None
         text = self._text(job.row)
         for end in stop:
             text = text.split(end, 1)[0]
-        ended, heard = job.ended, None
+        wave, ended, heard = None, job.ended, None
         if job.sound is not None:
+            wave = job.sound.wave()
             ended, heard = max(ended, job.sound.ready or ended), job.sound.first
         return Answer(
             text=text,
@@ -335,7 +358,7 @@ class FunAudioChat:
                 total=ended - job.started,
                 first_token=None if job.first is None else job.first - job.started,
                 first_audio=None if heard is None else heard - job.started,
-                batch=batch,
+                batch=job.batch,
             ),
         )
 
@@ -351,23 +374,6 @@ class FunAudioChat:
         if message not in self._told:
             self._told.add(message)
             logger.warning("%s", message)
-
-
-@contextmanager
-def _memory_watched() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelOutOfMemory(str(error).split("\n", 1)[0]) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device or the machine has no memory left."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _joined(chunks: Sequence[torch.Tensor]) -> NDArray[np.float32] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,9 +14,9 @@ from fac_eval.engine.items import Item, describe_error
 from fac_eval.engine.progress import Progress
 from fac_eval.engine.stop import Stop
 from fac_eval.errors import AudioError, FacEvalError, ModelOutOfMemory
-from fac_eval.interfaces import AsyncModel, Model, SampleModel
+from fac_eval.interfaces import AsyncModel, ContinuousModel, Model, SampleModel
 from fac_eval.store import Store, Writer
-from fac_eval.vocabulary import Response
+from fac_eval.vocabulary import Request, Response
 
 WINDOW_BATCHES = 8
 """Batches that are gathered and sorted by length together, so that little of a batch is padding."""
@@ -135,6 +135,54 @@ class LocalGenerator(Generator):
         # Longest first: if memory runs out it does so at once, and the batch is halved for all that follow.
         # A batch holds one task, because a stand-in model is told which task it answers.
         window.sort(key=lambda item: (item.cell.id, -item.length))
+        if isinstance(self._model, ContinuousModel):
+            await self._ask_continuously(self._model, window, sink)
+        else:
+            await self._ask_batches(window, sink)
+
+    async def _ask_continuously(self, model: ContinuousModel, window: Chunk, sink: Belt) -> None:
+        """Let the model take items as it has room for them."""
+        waiting, asked = dict(enumerate(window)), 0
+
+        def requests() -> Iterator[Request]:
+            nonlocal asked
+            for item in window:
+                if self._stop.requested:
+                    return
+                assert item.request is not None
+                asked += 1
+                yield item.request
+
+        try:
+            answers = await self._in_thread(self._begin, model, requests())
+            while (found := await self._in_thread(next, answers, None)) is not None:
+                number, response = found
+                if number >= asked or number not in waiting:
+                    raise _defect(model, f"an answer to request {number}, which waits for none")
+                await self._settle([waiting.pop(number)], [response], sink)
+        except ModelOutOfMemory:
+            at_once = min(self._batch_size, len(waiting))
+            if at_once == 1:  # generate() tells which of them does not fit alone
+                await self._ask_batches(list(waiting.values()), sink)
+                return
+            self._go_on_with((at_once + 1) // 2, at_once)
+            await self._ask_continuously(model, list(waiting.values()), sink)
+        except FacEvalError as error:
+            if not isinstance(error, AudioError):
+                raise
+            await self._ask_batches(list(waiting.values()), sink)
+        except Exception:  # noqa: BLE001 - in batches it is found out which sample is at fault
+            await self._ask_batches(list(waiting.values()), sink)
+        else:
+            missing = sum(number < asked for number in waiting)
+            if missing:
+                raise _defect(model, f"no answer to {missing} of {asked} requests that it took")
+
+    def _begin(self, model: ContinuousModel, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        self._load(model)
+        return iter(model.answers(requests, self._batch_size))
+
+    async def _ask_batches(self, window: Chunk, sink: Belt) -> None:
         start = 0
         while start < len(window) and not self._stop.requested:
             end = start
@@ -168,10 +216,13 @@ class LocalGenerator(Generator):
             return
         half = (len(batch) + 1) // 2
         if half < self._batch_size:
-            self._progress.say(f"out of memory with a batch of {len(batch)}: going on with {half}")
-            self._batch_size = half
+            self._go_on_with(half, len(batch))
         await self._ask(batch[:half], sink)
         await self._ask(batch[half:], sink)
+
+    def _go_on_with(self, size: int, before: int) -> None:
+        self._progress.say(f"out of memory with a batch of {before}: going on with {size}")
+        self._batch_size = size
 
     async def _one_by_one(self, batch: Chunk, error: Exception, sink: Belt) -> None:
         if len(batch) > 1:
@@ -192,20 +243,27 @@ class LocalGenerator(Generator):
                 task, [item.sample for item in batch], requests, [item.position for item in batch]
             )
         else:
-            if not self._loaded:
-                self._progress.say(f"loading {self._model.name}")
-                self._model.load()
-                self._loaded = True
+            self._load(self._model)
             responses = self._model.generate(requests)
         if len(responses) != len(batch):
-            raise FacEvalError(
-                f"model {self._model.name} gave {len(responses)} answers to a batch of {len(batch)}",
-                remedy="This is a defect of the model's adapter: generate() must return one response a request.",
-            )
+            raise _defect(self._model, f"{len(responses)} answers to a batch of {len(batch)}")
         return responses
+
+    def _load(self, model: Model) -> None:
+        if not self._loaded:
+            self._progress.say(f"loading {model.name}")
+            model.load()
+            self._loaded = True
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+
+def _defect(model: Model | SampleModel, what: str) -> FacEvalError:
+    return FacEvalError(
+        f"model {model.name} gave {what}",
+        remedy="This is a defect of the model's adapter: every request must get one answer.",
+    )
 
 
 class RemoteGenerator(Generator):

@@ -114,6 +114,26 @@ def test_requests_of_all_kinds_in_one_batch(speaking: FunAudioChatModel) -> None
         assert (alone.text, alone.details) == (response.text, response.details)
 
 
+def test_requests_with_different_tools_share_a_batch(
+    speaking: FunAudioChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fac_eval.model.chat import FunAudioChat
+
+    runs = []
+    answers = FunAudioChat.answers
+
+    def count(self: Any, *given: Any, **options: Any) -> Any:
+        runs.append(options)
+        return answers(self, *given, **options)
+
+    monkeypatch.setattr(FunAudioChat, "answers", count)
+    others = (Tool("time", "The time", {"type": "object", "properties": {}}),)
+    requests = [Request((user("Hello"),), tools=tools, seed=1) for tools in (TOOLS, others, ())]
+    responses = speaking.generate(requests)
+    assert len(runs) == 1
+    assert len({response.usage.input_tokens for response in responses}) == 3
+
+
 def test_a_speaking_profile_also_answers_in_text(tiny_folder: Path) -> None:
     model = adapter(tiny_folder, vocoder=tiny_folder / "vocoder", profile="demo")
     (response,) = model.generate([Request((user(CLIP),), seed=1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,44 @@ def test_an_answer_depends_on_its_seed_and_not_on_its_neighbours(chat: FunAudioC
         assert other.waveform is not None
         assert np.allclose(one.waveform, other.waveform, atol=1e-4)
     assert chat.generate(CONVERSATIONS[:1], speech=True, seeds=[9])[0].speech_ids != alone[0].speech_ids
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_answers_come_as_they_are_finished_and_are_those_of_a_batch(
+    chat: FunAudioChat, streamed: bool
+) -> None:
+    from fac_eval.model.chat import Ask
+
+    together = chat.generate(
+        CONVERSATIONS * 2, speech=True, seeds=range(6), max_new_tokens=[9, 2, 4, 1, 7, 3]
+    )
+    taken: list[int] = []
+
+    def asked() -> Iterator[Ask]:
+        for number, limit in enumerate((9, 2, 4, 1, 7, 3)):
+            taken.append(number)
+            yield Ask(CONVERSATIONS[number % 3], seed=number, max_new_tokens=limit)
+
+    found = {}
+    for number, answer in chat.answers(asked(), speech=True, batch_size=2, streamed=streamed):
+        assert len(taken) <= len(found) + 2 + 2  # no more is read than there are rows, and sounds under way
+        found[number] = answer
+    assert not isinstance(found[0], AudioError)
+    assert found[0].timings.batch == 2
+    assert list(found) != sorted(found)
+    assert [(found[n].text, found[n].speech_ids) for n in range(6)] == [  # type: ignore[union-attr]
+        (answer.text, answer.speech_ids) for answer in together
+    ]
+
+
+def test_a_clip_that_cannot_be_heard_takes_no_neighbour_with_it(chat: FunAudioChat) -> None:
+    from fac_eval.model.chat import Ask
+
+    broken = [{"role": "user", "content": [np.zeros(0, np.float32)]}]
+    given = [broken, CONVERSATIONS[0], broken, CONVERSATIONS[1], broken]
+    found = dict(chat.answers([Ask(conversation, seed=1) for conversation in given], batch_size=2))
+    assert [number for number, answer in sorted(found.items()) if isinstance(answer, AudioError)] == [0, 2, 4]
+    assert len(found) == 5
 
 
 def test_a_stream_gives_what_a_whole_answer_holds(chat: FunAudioChat) -> None:
@@ -167,6 +206,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(
 ) -> None:
     import torch
 
+    from fac_eval.model.chat import Ask
     from fac_eval.model.decoding import Decoder
 
     expected = chat.generate(CONVERSATIONS * 2, seeds=range(6))
@@ -185,7 +225,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(
         f"out of memory: going on with batches of {n}" for n in (2, 1)
     ]
     with pytest.raises(ModelOutOfMemory):
-        chat.generate(CONVERSATIONS, seeds=range(3), halve=False)
+        list(chat.answers([Ask(conversation) for conversation in CONVERSATIONS]))
     monkeypatch.setattr(Decoder, "_advance", lambda self: scarce(self, most=0))
     with pytest.raises(ModelOutOfMemory):
         chat.generate(CONVERSATIONS[:1], seeds=[0])

@@ -37,19 +37,18 @@ def test_spoken_answers_are_kept_and_do_not_depend_on_the_batch(
     from fac_eval.model.adapter import FunAudioChatModel
 
     heard: dict[str, dict[int, Any]] = {}
-    generate = FunAudioChatModel.generate
+    answers = FunAudioChatModel.answers
     for batch_size in (1, 3):
         kept = heard.setdefault(str(batch_size), {})
 
-        def listen(self: Any, requests: Any, kept: dict[int, Any] = kept) -> Any:
-            responses = generate(self, requests)
-            kept.update(
-                {r.seed: (a.text, a.details["codes"]) for r, a in zip(requests, responses, strict=True)}
-            )
-            assert all(a.speech is not None and a.speech.rate == 24000 for a in responses)
-            return responses
+        def listen(self: Any, requests: Any, batch_size: int, kept: dict[int, Any] = kept) -> Any:
+            for number, response in answers(self, requests, batch_size):
+                assert response.speech is not None
+                assert response.speech.rate == 24000
+                kept[response.details["seed"]] = (response.text, response.details["codes"])
+                yield number, response
 
-        monkeypatch.setattr(FunAudioChatModel, "generate", listen)
+        monkeypatch.setattr(FunAudioChatModel, "answers", listen)
         task = ToyTask(ToyOptions(n=5, speech=True))
         result = run(tiny_folder, task, tmp_path / str(batch_size), batch_size=batch_size)
         assert [(cell.counts.total, cell.counts.n_failed) for cell in result.cells] == [(5, 0)]

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
-from fac_eval import AsyncModel, Audio, Capabilities, Model, Request, Response, Sample, Score, Task
+from fac_eval import (
+    AsyncModel,
+    Audio,
+    Capabilities,
+    ContinuousModel,
+    Model,
+    Request,
+    Response,
+    Sample,
+    Score,
+    Task,
+)
 from fac_eval.errors import ModelOutOfMemory
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, user
@@ -102,6 +114,36 @@ class Echo(Model):
             tone = np.sin(np.arange(1600) * (0.01 + 0.001 * int(text))).astype(np.float32) / 2
             speech = Audio.from_samples(tone, 16000)
         return Response(text=text, speech=speech, finish_reason="stop")
+
+
+class Relay(Echo, ContinuousModel):
+    """Works at a few requests at once, each of which takes 1 to 5 turns, and takes the next when one is finished."""
+
+    name = "relay"
+    fingerprint = "relay/1"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.taken: list[str] = []
+        self.turns: list[int] = []
+        """How many were at work in each turn."""
+
+    def answers(self, requests: Iterable[Request], batch_size: int) -> Iterator[tuple[int, Response]]:
+        numbered = enumerate(requests)
+        at_work: dict[int, tuple[Request, int]] = {}
+        while True:
+            for number, request in islice(numbered, batch_size - len(at_work)):
+                self.taken.append(answer(request))
+                at_work[number] = request, int(answer(request)) % 5
+            if not at_work:
+                return
+            if self.fits is not None and len(at_work) > self.fits:
+                raise ModelOutOfMemory(f"{len(at_work)} requests")
+            self.turns.append(len(at_work))
+            finished = [number for number, (_, left) in at_work.items() if not left]
+            at_work = {number: (request, left - 1) for number, (request, left) in at_work.items()}
+            for number in finished:
+                yield number, self._answer(at_work.pop(number)[0])
 
 
 class AsyncEcho(AsyncModel):
