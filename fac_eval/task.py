@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fac_eval.data.assets import Asset
-    from fac_eval.data.hub import DataFinder, HubDataset
+    from fac_eval.data.hub import DataFinder
+    from fac_eval.data.hub_dataset import HubDataset
 
 Need = Literal["transcript", "quality", "similarity", "judge"]
 

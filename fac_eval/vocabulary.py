@@ -255,6 +255,16 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """A figure over several tasks of one model, or the reason why there is none."""
+
+    model: str
+    benchmark: str
+    figure: Figure | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Coverage of a task: the three outcomes, and the reasons behind two of them."""
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from fac_eval.data.hub import DataFinder, HubDataset
+    from fac_eval.data.hub import DataFinder
+    from fac_eval.data.hub_dataset import HubDataset
     from fac_eval.stats import Estimate
 
     Column = npt.NDArray[np.float64]

@@ -14,7 +14,8 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.data.cells import OBJECT, TEXT, TEXTS, cell
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.errors import DataError
 from fac_eval.scores import VALUE, Metric, figure_of
 from fac_eval.task import Task

@@ -11,7 +11,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Literal
 
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.errors import DataError, UnreadableReply
 from fac_eval.metrics.mmau_pro import (
     CRITERIA,

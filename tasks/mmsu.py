@@ -12,7 +12,8 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.data.cells import TEXT, cell, optional_cell
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.errors import DataError
 from fac_eval.scores import VALUE, Metric
 from fac_eval.task import Task

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from fac_eval.audio import Audio
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.tables import Table, open_table, require_columns
 from fac_eval.errors import DataError
 from fac_eval.models.replay import ID_COLUMNS

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from fac_eval.data.hub import ALL_SPLITS, DataFinder
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import ALL_SPLITS
 from fac_eval.scores import Metric
 from fac_eval.vocabulary import Evidence, Figure, Response, Sample, Score
 

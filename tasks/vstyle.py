@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fac_eval.audio import Audio
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.tables import require_columns
 from fac_eval.errors import DataError, UnreadableReply
 from fac_eval.task import Benchmark, Need, Task

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fac_eval.data.assets import Asset
-    from fac_eval.data.hub import DataFinder, HubDataset
+    from fac_eval.data.hub import DataFinder
+    from fac_eval.data.hub_dataset import HubDataset
     from fac_eval.registry import Kind
     from fac_eval.rubric import Rubric
     from fac_eval.task import Benchmark, Group

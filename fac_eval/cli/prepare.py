@@ -14,7 +14,8 @@ from fac_eval.cli.output import echo_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fac_eval.data.hub import DataFinder, HubDataset
+    from fac_eval.data.hub import DataFinder
+    from fac_eval.data.hub_dataset import HubDataset
     from fac_eval.data.prepare import Prepared
     from fac_eval.task import Task
 
@@ -46,7 +47,8 @@ def command(names: tuple[str, ...], to: str | None, as_json: bool) -> int:
     """
     from fac_eval.cli.describe import assets_of
     from fac_eval.cli.kinds import is_part, part_needs
-    from fac_eval.data.hub import DataFinder, HubDataset
+    from fac_eval.data.hub import DataFinder
+    from fac_eval.data.hub_dataset import HubDataset
     from fac_eval.data.prepare import Need, prepare
     from fac_eval.resolve import resolve_tasks
 
@@ -77,7 +79,7 @@ def command(names: tuple[str, ...], to: str | None, as_json: bool) -> int:
 
 
 def _facts(outcome: Prepared) -> Facts:
-    from fac_eval.data.hub import HubDataset
+    from fac_eval.data.hub_dataset import HubDataset
     from fac_eval.data.weights import HubWeights
 
     need = outcome.need

@@ -144,9 +144,7 @@ def command(config_path: str | None, as_json: bool, dry_run: bool, **flags: Any)
     if as_json:
         echo_json(result.to_dict())
     else:
-        from fac_eval.engine.table import result_text
-
-        click.echo(result_text(result))
+        click.echo(str(result))
     if not result.finished:
         click.echo(
             f"fac-eval: stopped early; run the same command again to go on (run {result.id})", err=True

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from fac_eval.cli.output import field_lines, local_time
-from fac_eval.engine.table import result_text, text_table
+from fac_eval.engine.table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -207,7 +207,7 @@ def run_text(result: RunResult, efficiency: Sequence[Facts]) -> str:
     ]
     header = ("session", "took", "outcome", "fac-eval", "git", "host", "command")
     sections = [
-        result_text(result),
+        str(result),
         *_efficiency(efficiency),
         "configuration\n" + _indented(field_lines((key, _value(v)) for key, v in result.run.config.items())),
         text_table(header, sessions, (1,)),

@@ -7,15 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.places import write_json
 from fac_eval.errors import DataError
-
-if TYPE_CHECKING:
-    from fac_eval.data.hub import HubDataset
 
 MANIFEST = "fac-eval-manifest.json"
 _AGAIN = "Run fac-eval prepare again: it fetches what is missing, or copy the folder again."

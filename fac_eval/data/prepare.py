@@ -13,7 +13,7 @@ from fac_eval.data import _hub_api
 from fac_eval.data._hub_api import HubFile
 from fac_eval.data._layout import MANIFEST, FileNote, Manifest, hub_files
 from fac_eval.data.assets import Asset, assets_root, fetch_asset
-from fac_eval.data.hub import HubDataset
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.places import FileHashes, cache_root, offline_switch, write_json
 from fac_eval.data.weights import HubWeights, weights_folder
 from fac_eval.errors import DataError, FacEvalError, MissingResource

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile, ZipFile
 
-from fac_eval.data.hub import ALL_SPLITS, DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import ALL_SPLITS, HubDataset
 from fac_eval.data.tables import require_columns
 from fac_eval.errors import FacEvalError
 

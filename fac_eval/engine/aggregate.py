@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from fac_eval.codec import sample_from
 from fac_eval.config import SpeechMetric
-from fac_eval.engine.result import Total
 from fac_eval.engine.speech_metrics import speech_figures
 from fac_eval.resolve import benchmarks, short_name
 from fac_eval.scores import ScoreTable
 from fac_eval.store import CellRow, Store
 from fac_eval.task import Benchmark, Task
-from fac_eval.vocabulary import Figure
+from fac_eval.vocabulary import Figure, Total
 
 
 def cell_figures(

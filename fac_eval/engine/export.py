@@ -108,7 +108,7 @@ def _matches(name: str, pattern: str) -> bool:
 def _row(
     store: Store, cell: CellRow, item: ItemRow, sample: Mapping[str, Any], response: Mapping[str, Any]
 ) -> Row:
-    score, failed = item.score or {}, item.outcome == "failed"
+    score, evidence, failed = item.score or {}, item.evidence, item.outcome == "failed"
     usage, timings = response.get("usage", {}), response.get("timings", {})
     speech = response.get("speech")
     return {
@@ -136,10 +136,10 @@ def _row(
         "error": item.reason if failed else None,
         "error_message": item.detail if failed else None,
         "skip_reason": item.reason if item.outcome == "skipped" else None,
-        "transcript": item.evidence.get("transcript"),
-        "quality": item.evidence.get("quality", {}),
-        "similarities": item.evidence.get("similarities", []),
-        "verdicts": item.evidence.get("verdicts", []),
+        "transcript": evidence.get("transcript"),
+        "quality": evidence.get("quality", {}),
+        "similarities": evidence.get("similarities", []),
+        "verdicts": evidence.get("verdicts", []),
         "input_tokens": usage.get("input_tokens"),
         "output_tokens": usage.get("output_tokens"),
         "cost": usage.get("cost"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fac_eval.codec import plain
+from fac_eval.codec import plain, to_json
 from fac_eval.engine.plan import PlannedTask
 from fac_eval.store import ItemRow, scrub
 from fac_eval.vocabulary import Evidence, Failure, FailureKind, Outcome, Request, Response, Sample, Score
@@ -78,6 +77,7 @@ class Item:
     def row(self) -> ItemRow:
         """The item as it is stored."""
         assert self.outcome is not None
+        evidence = {} if self.evidence is _NOTHING else plain(self.evidence)
         return ItemRow(
             position=self.position,
             sample_id=self.sample.id,
@@ -86,16 +86,16 @@ class Item:
             outcome=self.outcome,
             reason=self.reason,
             detail=self.detail,
-            score=None if self.score is None else _score_body(self.score, self.sample.cluster),
-            evidence={} if self.evidence is _NOTHING else plain(self.evidence),
+            score_json=None if self.score is None else _score_json(self.score, self.sample.cluster),
+            evidence_json=to_json(evidence) if evidence else None,
         )
 
 
-def _score_body(score: Score, cluster: str | None) -> Mapping[str, Any]:
+def _score_json(score: Score, cluster: str | None) -> bytes:
     body: dict[str, Any] = plain(score)
     if cluster is not None:
         body["cluster"] = cluster
-    return body
+    return to_json(body)
 
 
 def describe_error(error: BaseException) -> str:

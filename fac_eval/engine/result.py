@@ -8,22 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fac_eval.codec import plain
+from fac_eval.engine.table import remarks, result_table
 from fac_eval.errors import require
 from fac_eval.store import CellRow, RunRow, SessionRow, Store
-from fac_eval.vocabulary import Counts, Figure
+from fac_eval.vocabulary import Counts, Figure, Total
 
 if TYPE_CHECKING:
     import pandas
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A figure over several tasks of one model, or the reason why there is none."""
-
-    model: str
-    benchmark: str
-    figure: Figure | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,9 +47,8 @@ class RunResult:
         )
 
     def __str__(self) -> str:
-        from fac_eval.engine.table import result_text
-
-        return result_text(self)
+        parts = (result_table(self.cells, self.totals), remarks(self.cells, self.totals), _whereabouts(self))
+        return "\n\n".join(part for part in parts if part)
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "unfinished"
@@ -174,6 +164,21 @@ class RunResult:
             ],
             "sessions": [plain(session) for session in self.sessions],
         }
+
+
+def _whereabouts(result: RunResult) -> str:
+    """Where the run lies, what it has cost, and the commands that come next."""
+    failed = result.counts.n_failed
+    lines = [f"run {result.id}, stored in {result.store}"]
+    store = "" if str(result.store) == ".fac-eval" else f" --store {result.store}"
+    if result.cost:
+        judge = f" (judge ${result.judge_cost:.4f})" if result.judge_cost else ""
+        lines.append(f"cost ${result.cost:.4f}{judge}")
+    lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
+    if failed:
+        samples = "sample" if failed == 1 else f"{failed:,} samples"
+        lines.append(f"the same command again retries the {samples} that failed")
+    return "\n".join(lines)
 
 
 def _numbers(figure: Figure) -> dict[str, Any]:

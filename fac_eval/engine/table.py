@@ -1,24 +1,24 @@
-"""A run's result as text for a terminal."""
+"""Figures, coverage and failures of a run as text for a terminal, and text tables of any kind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fac_eval.vocabulary import Counts, Figure
+from fac_eval.vocabulary import Counts, Figure, Total
 
 if TYPE_CHECKING:
-    from fac_eval.engine.result import RunResult
+    from fac_eval.store import CellRow
 
 _HEADER = ("model", "task", "variant", "metric", "value", "95% interval", "n", "failed", "skipped", "total")
 _RIGHT = (4, 5, 6, 7, 8, 9)
 _EXAMPLE_LENGTH = 120
 
 
-def result_text(result: RunResult) -> str:
-    """The result table, what failed and why, and where everything lies."""
+def result_table(cells: Sequence[CellRow], totals: Sequence[Total]) -> str:
+    """A line a figure, those of each cell together, and the totals under them."""
     rows = []
-    for cell in result.cells:
+    for cell in cells:
         figures = cell.figures or (Figure("-", None, cell.counts.scored, unit=""),)
         for index, figure in enumerate(figures):
             first = index == 0
@@ -31,13 +31,21 @@ def result_text(result: RunResult) -> str:
             rows.append((*names, _metric(figure), *numbers(figure), _count(figure.n), *coverage))
     rows += [
         (total.model, total.benchmark, "", _metric(total.figure), *numbers(total.figure), "", "", "", "")
-        for total in result.totals
+        for total in totals
         if total.figure is not None
     ]
-    parts = [text_table(_HEADER, rows, _RIGHT)]
-    parts += _remarks(result)
-    parts.append(_where(result))
-    return "\n\n".join(part for part in parts if part)
+    return text_table(_HEADER, rows, _RIGHT)
+
+
+def remarks(cells: Sequence[CellRow], totals: Sequence[Total]) -> str:
+    """What the table has no room for: notes, what failed or was skipped and why, and totals that there are none of."""
+    lines = []
+    for cell in cells:
+        where = f"{cell.model} on {cell.task}"
+        lines += [f"note: {where}: {figure.name}: {figure.note}" for figure in cell.figures if figure.note]
+        lines += [f"{where}: {text}" for text in _outcomes(cell.counts, cell.failures)]
+    lines += [f"{total.model} on {total.benchmark}: {total.reason}" for total in totals if total.reason]
+    return "\n".join(lines)
 
 
 def numbers(figure: Figure) -> tuple[str, str]:
@@ -78,18 +86,6 @@ def _count(n: int) -> str:
     return f"{n:,}"
 
 
-def _remarks(result: RunResult) -> list[str]:
-    lines = []
-    for cell in result.cells:
-        where = f"{cell.model} on {cell.task}"
-        lines += [f"note: {where}: {figure.name}: {figure.note}" for figure in cell.figures if figure.note]
-        lines += [f"{where}: {text}" for text in _outcomes(cell.counts, cell.failures)]
-    lines += [
-        f"{total.model} on {total.benchmark}: {total.reason}" for total in result.totals if total.reason
-    ]
-    return ["\n".join(lines)] if lines else []
-
-
 def _outcomes(counts: Counts, failures: Mapping[str, str]) -> list[str]:
     lines = [
         f"{n:,} failed: {kind}{_example(failures.get(kind))}" for kind, n in sorted(counts.failed.items())
@@ -105,17 +101,3 @@ def _example(detail: str | None) -> str:
     if not first:
         return ""
     return f", e.g. {first if len(first) <= _EXAMPLE_LENGTH else first[: _EXAMPLE_LENGTH - 3] + '...'}"
-
-
-def _where(result: RunResult) -> str:
-    failed = result.counts.n_failed
-    lines = [f"run {result.id}, stored in {result.store}"]
-    store = "" if str(result.store) == ".fac-eval" else f" --store {result.store}"
-    if result.cost:
-        judge = f" (judge ${result.judge_cost:.4f})" if result.judge_cost else ""
-        lines.append(f"cost ${result.cost:.4f}{judge}")
-    lines.append(f"samples: fac-eval export {result.id} --to jsonl --out samples.jsonl{store}")
-    if failed:
-        samples = "sample" if failed == 1 else f"{failed:,} samples"
-        lines.append(f"the same command again retries the {samples} that failed")
-    return "\n".join(lines)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import msgspec
 
-from fac_eval._user_rows import clip_path, content_hash, scalar_text, shown
 from fac_eval.audio import Audio
 from fac_eval.codec import content_key
 from fac_eval.data.tables import Table, open_table, require_columns
+from fac_eval.data.user_rows import clip_path, content_hash, scalar_text, shown
 from fac_eval.errors import DataError, UsageError
 from fac_eval.interfaces import Capabilities, SampleModel
 from fac_eval.vocabulary import Request, Response, Sample, ToolCall

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from fac_eval.codec import from_json
 from fac_eval.vocabulary import Counts, Figure, Outcome
 
 
@@ -54,9 +55,12 @@ class CellRow:
     """One message a kind of failure."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """The outcome of one sample of a cell."""
+class ItemRow(NamedTuple):
+    """The outcome of one sample of a cell.
+
+    A tuple, as SQLite hands it over, and its JSON as it is stored: pages and comparisons take in a hundred thousand
+    rows, and each needs only some of what they hold.
+    """
 
     position: int
     sample_id: str
@@ -65,5 +69,15 @@ class ItemRow:
     outcome: Outcome
     reason: str | None = None
     detail: str | None = None
-    score: Mapping[str, Any] | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    score_json: bytes | None = None
+    evidence_json: bytes | None = None
+
+    @property
+    def score(self) -> Mapping[str, Any] | None:
+        """What the answer is worth, decoded at each access; None for a sample that is not scored."""
+        return None if self.score_json is None else from_json(self.score_json)
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """What the stages in between found, decoded at each access."""
+        return {} if self.evidence_json is None else from_json(self.evidence_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fac_eval.codec import KEY_BYTES, encode, figure_from, from_json, to_json
 from fac_eval.errors import StoreError, UnknownName
@@ -17,10 +17,11 @@ from fac_eval.store.rows import CellRow, ItemRow, RunRow, SessionRow
 from fac_eval.store.writer import Writer
 from fac_eval.vocabulary import Counts, Figure
 
-_ITEMS = (
-    "SELECT position, sample_id, sample, work, outcome, reason, detail, score, evidence FROM items"
-    " WHERE cell = ? ORDER BY position"
-)
+T = TypeVar("T")
+
+_ITEMS = "SELECT position, sample_id, sample, work, outcome, reason, detail, score, evidence FROM items WHERE cell = ?"
+_GROUP = 512
+"""Keys or positions in one question to the database."""
 
 
 class Store(Database):
@@ -206,11 +207,10 @@ class Store(Database):
 
     def _bodies(self, select: str, keys: Sequence[bytes], *before: Any) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        for start in range(0, len(keys), 512):
+        for group in _groups(keys):
             # As bytearray, which is quicker to hand over: see writer.py.
-            group = [bytearray(key) for key in keys[start : start + 512]]
-            marks = ",".join("?" * len(group))
-            found.update(self._query(f"{select} ({marks})", [*before, *group]).fetchall())
+            parameters = [*before, *map(bytearray, group)]
+            found.update(self._query(f"{select} {_marks(group)}", parameters).fetchall())
         return found
 
     def save_batch(self, judge: str, batch: str, keys: Sequence[bytes]) -> None:
@@ -235,15 +235,20 @@ class Store(Database):
         )
         return {row[0] for row in rows}
 
-    def items(self, cell: int) -> Iterator[ItemRow]:
-        """The outcomes of a cell in the data set's order, read as they are asked for."""
-        rows = self._query(_ITEMS, (cell,))
+    def items(self, cell: int, positions: Iterable[int] | None = None) -> Iterator[ItemRow]:
+        """The outcomes of a cell, or those at `positions`, in the data set's order, read as they are asked for."""
+        if positions is None:
+            yield from self._items(f"{_ITEMS} ORDER BY position", cell)
+            return
+        for group in _groups(sorted(set(positions))):
+            yield from self._items(
+                f"{_ITEMS} AND position IN {_marks(group)} ORDER BY position", cell, *group
+            )
+
+    def _items(self, query: str, *parameters: int) -> Iterator[ItemRow]:
+        rows = self._query(query, parameters)
         with explained(self.path):
-            for row in rows:
-                score = None if row[7] is None else from_json(row[7])
-                evidence = {} if row[8] is None else from_json(row[8])
-                position, sample_id, sample, work, outcome, reason, detail = row[:7]
-                yield ItemRow(position, sample_id, sample, work, outcome, reason, detail, score, evidence)
+            yield from map(ItemRow._make, rows)
 
     def answers(self, cell: int) -> Iterator[bytes]:
         """The keys of a cell's answers; one that several samples share comes once."""
@@ -276,6 +281,14 @@ class Store(Database):
         """The stored form of a sample."""
         row = self._query("SELECT body FROM samples WHERE key = ?", (key,)).fetchone()
         return None if row is None else from_json(row[0])
+
+
+def _groups(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + _GROUP] for start in range(0, len(values), _GROUP))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return f"({','.join('?' * len(values))})"
 
 
 def _run_row(row: Sequence[Any]) -> RunRow:

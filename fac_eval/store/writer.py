@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fac_eval.codec import to_json
 from fac_eval.store.guard import explained
 from fac_eval.store.rows import ItemRow
 
@@ -172,6 +171,6 @@ def _item_row(cell: int, row: ItemRow) -> tuple[object, ...]:
         row.outcome,
         row.reason or "",
         row.detail or "",
-        "" if row.score is None else bytearray(to_json(row.score)),
-        bytearray(to_json(row.evidence)) if row.evidence else "",
+        "" if row.score_json is None else bytearray(row.score_json),
+        "" if row.evidence_json is None else bytearray(row.evidence_json),
     )

@@ -185,7 +185,8 @@ def read_cell(store: Store, cell: CellRow, pair_by: PairBy) -> TaskScores:
     def scores() -> Iterator[Mapping[str, Any]]:
         for item in store.items(cell.id):
             key = sample_key(item.sample, item.sample_id, pair_by)
-            if item.outcome != "scored" or item.score is None:
+            score = item.score if item.outcome == "scored" else None
+            if score is None:
                 prefix = "skipped: " if item.outcome == "skipped" else ""
                 unscored[key] = f"{prefix}{item.reason or item.outcome}"
                 continue
@@ -193,9 +194,9 @@ def read_cell(store: Store, cell: CellRow, pair_by: PairBy) -> TaskScores:
             ids.append(item.sample_id)
             samples.append(item.sample)
             answers.append(item.work)
-            clusters.append(item.score.get("cluster"))
-            parts.update(item.score.get("parts", {}))
-            yield item.score
+            clusters.append(score.get("cluster"))
+            parts.update(score.get("parts", {}))
+            yield score
 
     table = Recorder(scores())
     metrics = metrics_of(cell, table, parts)

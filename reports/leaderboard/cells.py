@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from fac_eval.engine.result import RunResult, Total
+from fac_eval.engine.result import RunResult
 from fac_eval.store import CellRow
-from fac_eval.vocabulary import Figure
+from fac_eval.vocabulary import Figure, Total
 
 from ..tables.layouts import RowLayout
 from ..tables.published import published

@@ -14,7 +14,6 @@ from fac_eval.codec import from_json
 from fac_eval.store import Store
 
 from .board import BoardCell, BoardTask
-from .rows import cell_rows
 
 ABSENT = "."
 STATES: Mapping[str, str] = {"scored": "s", "failed": "f", "skipped": "k"}
@@ -125,15 +124,15 @@ class _Builder:
     def add(self, store: Store, cell: BoardCell) -> Column:
         """Read a cell into a column."""
         column = Column(cell)
-        for row in cell_rows(store, cell.row.id):
-            score = self._score(row.score)
-            place = self._place(row.sample_id, len(column.states))
+        for item in store.items(cell.row.id):
+            score = self._score(item.score_json)
+            place = self._place(item.sample_id, len(column.states))
             if self.clusters[place] is None:
                 self.clusters[place] = score.get("cluster")
             if self.samples[place] is None:
-                self.samples[place] = row.sample
+                self.samples[place] = item.sample
             column.pad(place)
-            column.put(place, row.position, row.outcome, row.reason, score)
+            column.put(place, item.position, item.outcome, item.reason, score)
         return column
 
     def _place(self, sample_id: str, expected: int) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fac_eval.codec import from_json, to_json
 from fac_eval.engine.export import prompt_of
-from fac_eval.store import Store
+from fac_eval.store import ItemRow, Store
 
 from .board import BoardTask
 from .calls import expected_calls, made_calls
 from .index import TaskIndex
-from .rows import Row, bodies, rows_at
 
 TEXTS = 500
 """Samples in a chunk of texts, which the search reads one after the other."""
@@ -30,20 +29,21 @@ class _Part:
 
     def __init__(self, task: BoardTask, index: TaskIndex, start: int, stop: int) -> None:
         self.rows = range(start, min(stop, len(index.ids)))
-        self.items: list[dict[int, Row]] = []
+        self.items: list[dict[int, ItemRow]] = []
         self.works: dict[bytes, dict[str, Any]] = {}
         self.samples: dict[bytes, dict[str, Any]] = {}
         for column, cell in zip(index.columns, task.cells, strict=True):
             positions = {row: column.positions[row] for row in self.rows if column.positions[row] >= 0}
             with cell.place.opened() as store:
-                found = rows_at(store, cell.row.id, list(positions.values()))
-                self._read(store, found)
+                found = {item.position: item for item in store.items(cell.row.id, positions.values())}
+                self._read(store, found.values())
             self.items.append({row: found[at] for row, at in positions.items() if at in found})
 
-    def _read(self, store: Store, found: Mapping[int, Row]) -> None:
-        self.works.update(bodies(store.works([row.work for row in found.values() if row.work is not None])))
-        wanted = {row.sample for row in found.values() if row.sample is not None} - self.samples.keys()
-        self.samples.update(bodies(store.samples(list(wanted))))
+    def _read(self, store: Store, items: Collection[ItemRow]) -> None:
+        works = store.works([item.work for item in items if item.work is not None])
+        self.works.update((key, from_json(body)) for key, body in works.items())
+        wanted = {item.sample for item in items if item.sample is not None} - self.samples.keys()
+        self.samples.update((key, from_json(body)) for key, body in store.samples(list(wanted)).items())
 
     def sample(self, row: int) -> tuple[bytes | None, dict[str, Any]]:
         """The sample as the first system met it, and its key."""
@@ -53,7 +53,7 @@ class _Part:
                 return key, self.samples[key]
         return None, {}
 
-    def response(self, item: Row) -> dict[str, Any]:
+    def response(self, item: ItemRow) -> dict[str, Any]:
         """What was answered, if anything was."""
         return {} if item.work is None else self.works.get(item.work, {})
 
@@ -84,12 +84,12 @@ def _short(reference: Any) -> str:
     return to_json(reference).decode()
 
 
-def _texts(part: _Part, items: Mapping[int, Row]) -> dict[str, list[str]]:
+def _texts(part: _Part, items: Mapping[int, ItemRow]) -> dict[str, list[str]]:
     output, transcript, note = [], [], []
     for row in part.rows:
         item = items.get(row)
-        evidence = {} if item is None or item.evidence is None else from_json(item.evidence)
-        score = {} if item is None or item.score is None else from_json(item.score)
+        evidence = {} if item is None else item.evidence
+        score = {} if item is None else item.score or {}
         output.append("" if item is None else part.response(item).get("text") or "")
         transcript.append(evidence.get("transcript") or "")
         note.append("" if item is None else item.detail or score.get("explanation") or "")
@@ -127,10 +127,9 @@ def _clip(part: Mapping[str, Any], row: int, place: Place) -> dict[str, Any]:
     return {**part, "file": place(part["audio"], row)}
 
 
-def _answer(part: _Part, item: Row, sample: bytes | None, place: Place) -> dict[str, Any]:
+def _answer(part: _Part, item: ItemRow, sample: bytes | None, place: Place) -> dict[str, Any]:
     response = part.response(item)
-    evidence = {} if item.evidence is None else from_json(item.evidence)
-    score = {} if item.score is None else from_json(item.score)
+    evidence, score = item.evidence, item.score or {}
     speech = response.get("speech")
     return {
         "outcome": item.outcome,

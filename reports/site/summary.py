@@ -11,12 +11,11 @@ from typing import Any
 
 from fac_eval.codec import from_json
 from fac_eval.metrics.percentiles import distribution
-from fac_eval.store import Store
+from fac_eval.store import ItemRow, Store
 
 from .board import BoardCell, BoardTask
 from .index import Column, TaskIndex
 from .pairs import comparisons, measure_of
-from .rows import Row, bodies, cell_rows
 
 BINS = 20
 MOST_BARS = 12
@@ -131,7 +130,7 @@ class _Effort:
 def _effort(cell: BoardCell) -> dict[str, Any]:
     found = _Effort()
     with cell.place.opened() as store:
-        for evidence, response in _work(store, cell_rows(store, cell.row.id)):
+        for evidence, response in _work(store, store.items(cell.row.id)):
             found.add(evidence, response)
     return {
         "answers": asdict(found.answers),
@@ -143,12 +142,13 @@ def _effort(cell: BoardCell) -> dict[str, Any]:
     }
 
 
-def _work(store: Store, rows: Iterator[Row]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    while chunk := list(islice(rows, _CHUNK)):
-        works = bodies(store.works([row.work for row in chunk if row.work is not None]))
-        for row in chunk:
-            evidence = {} if row.evidence is None else from_json(row.evidence)
-            yield evidence, None if row.work is None else works.get(row.work)
+def _work(
+    store: Store, items: Iterator[ItemRow]
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    while chunk := list(islice(items, _CHUNK)):
+        works = store.works([item.work for item in chunk if item.work is not None])
+        for item in chunk:
+            yield item.evidence, from_json(works[item.work]) if item.work in works else None
 
 
 def _spread(values: Iterable[float]) -> dict[str, Any] | None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from fac_eval.codec import plain
 from fac_eval.engine.plan import protocol_id
-from fac_eval.engine.result import RunResult, Total
+from fac_eval.engine.result import RunResult
 from fac_eval.store import ItemRow, Store
-from fac_eval.vocabulary import Figure
+from fac_eval.vocabulary import Figure, Total
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ async def _outcomes(store: Store, held: int, cell: Made) -> None:
         outcomes += [("failed", kind)] * n
     outcomes += [("skipped", "too long")] * cell.skipped
     rows = [
-        ItemRow(at, f"s{at}", None, None, outcome, reason, score={"value": 1.0} if reason is None else None)
+        ItemRow(at, f"s{at}", None, None, outcome, reason, score_json=None if reason else b'{"value":1.0}')
         for at, (outcome, reason) in enumerate(outcomes)
     ]
     if rows:

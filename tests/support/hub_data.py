@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fac_eval.data.hub import HubDataset
+from fac_eval.data.hub_dataset import HubDataset
 
 COMMIT = "a" * 40
 NEWER = "b" * 40

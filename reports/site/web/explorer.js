@@ -6,7 +6,7 @@ import { SHOWN, pick, unpack } from "./filter.js";
 import { count, own, words } from "./format.js";
 import { sampleRow } from "./row.js";
 import { search } from "./search.js";
-import { address, sampleFigure, state, systemByLabel, taskByKey } from "./state.js";
+import { address, sampleAddress, sampleFigure, state, systemByLabel, taskByKey } from "./state.js";
 import { virtualList } from "./vlist.js";
 
 /** @typedef {import("./filter.js").Index} Index */
@@ -322,11 +322,4 @@ class Explorer {
     if (row === undefined || !this.index) return;
     location.hash = sampleAddress(this.task, this.index.ids[row], this.criteria.a, this.criteria.b);
   }
-}
-
-/** @param {Task} task @param {string} id @param {number} a @param {number | null} b */
-export function sampleAddress(task, id, a, b) {
-  const label = (/** @type {number | null} */ cell) =>
-    cell === null || task.cells.length < 2 ? "" : state.site.systems[task.cells[cell].system].label;
-  return address(["sample", task.key, id], { a: label(a), b: label(b) });
 }

@@ -1,11 +1,10 @@
 /** One line of the explorer: what was asked, what was answered, and what that was worth. */
 
 import { h } from "./dom.js";
-import { sampleAddress } from "./explorer.js";
 import { ABSENT, FAILED, SCORED, verdictOf } from "./filter.js";
 import { short, words } from "./format.js";
 import { chunkOf, texts } from "./search.js";
-import { seriesClass, state } from "./state.js";
+import { sampleAddress, seriesClass, state } from "./state.js";
 
 const MOST_LETTERS = 240;
 

@@ -3,11 +3,11 @@
 import { answerPanel } from "./answer.js";
 import { load } from "./data.js";
 import { fold, h, replace, section, select } from "./dom.js";
-import { indexOf, sampleAddress } from "./explorer.js";
+import { indexOf } from "./explorer.js";
 import { count, json, words } from "./format.js";
 import { player } from "./player.js";
 import { texts } from "./search.js";
-import { address, state, systemByLabel, taskByKey } from "./state.js";
+import { address, sampleAddress, state, systemByLabel, taskByKey } from "./state.js";
 
 /** @typedef {import("./types.js").Task} Task */
 /** @typedef {import("./types.js").Sample} Sample */

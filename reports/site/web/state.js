@@ -45,6 +45,20 @@ export function address(parts, query = {}) {
   return `#/${parts.map(encodeURIComponent).join("/")}${tail ? `?${tail}` : ""}`;
 }
 
+/**
+ * The page of a sample, which shows the answers of one cell of the task or of two.
+ *
+ * @param {import("./types.js").Task} task
+ * @param {string} id
+ * @param {number} a
+ * @param {number | null} b
+ */
+export function sampleAddress(task, id, a, b) {
+  const label = (/** @type {number | null} */ cell) =>
+    cell === null || task.cells.length < 2 ? "" : state.site.systems[task.cells[cell].system].label;
+  return address(["sample", task.key, id], { a: label(a), b: label(b) });
+}
+
 /** @param {string} hash @returns {import("./types.js").Route} */
 export function routeOf(hash) {
   const [path, tail = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);

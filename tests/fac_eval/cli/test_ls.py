@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from fac_eval import Task, registry
-from fac_eval.data.hub import HubDataset
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.task import Benchmark, Group
 from tests.support.command_line import CommandLine
 from tests.support.judges import ENTRIES

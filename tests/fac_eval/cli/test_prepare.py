@@ -12,7 +12,8 @@ import pytest
 
 from fac_eval import Audio, Sample, Score, Task
 from fac_eval.data.assets import Asset
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.weights import HubWeights, hub_weights
 from fac_eval.errors import MissingResource
 from fac_eval.interfaces import QualityMeter

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fac_eval.data.hub import HubDataset
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.resolve import resolve_tasks
 from tests.support.command_line import CommandLine
 from tests.support.hub_server import FakeHub, serve

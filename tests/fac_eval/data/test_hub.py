@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.prepare import prepare
 from fac_eval.errors import AudioError, DataError, MissingResource, UsageError
 from tests.support.hub_data import (

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from tests.support.hub_data import CARD, COMMIT, repository, rows_of, write_files
 from tests.support.hub_server import FakeHub, serve
 
@@ -22,7 +23,8 @@ PROBE = """
 import json, sys
 from pathlib import Path
 from fac_eval.data._hub_api import stream_rows
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.errors import FacEvalError
 
 def plain(value):

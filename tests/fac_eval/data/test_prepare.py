@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from fac_eval.data._hub_api import patterns_of
 from fac_eval.data._layout import MANIFEST
 from fac_eval.data.assets import Asset, asset_path
-from fac_eval.data.hub import DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import HubDataset
 from fac_eval.data.places import use_assets
 from fac_eval.data.prepare import prepare
 from fac_eval.errors import DataError, MissingResource

@@ -12,7 +12,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from fac_eval.data.hub import ALL_SPLITS, DataFinder, HubDataset
+from fac_eval.data.hub import DataFinder
+from fac_eval.data.hub_dataset import ALL_SPLITS, HubDataset
 from fac_eval.data.validate import Finding, validate
 from fac_eval.resolve import all_tasks, resolve_tasks
 from tests.support.hub_data import DATASET, parquet, repository, rows_of, write_files

@@ -8,7 +8,7 @@ import pytest
 
 import fac_eval
 from fac_eval import Response
-from fac_eval.engine.table import numbers, result_text, text_table
+from fac_eval.engine.table import numbers, text_table
 from fac_eval.vocabulary import Figure
 from tests.support.toys import AsyncEcho, Echo, ToyOptions, ToyTask
 
@@ -50,8 +50,8 @@ def test_failures_skips_and_where_to_go_are_told(tmp_path: Path) -> None:
 
 def test_a_task_without_figures_still_has_a_row(tmp_path: Path) -> None:
     result = fac_eval.run(Echo(fits=0), ToyTask(ToyOptions(n=2)), store=str(tmp_path), progress=False)
-    assert "toy" in result_text(result)
-    assert "2 failed: out_of_memory" in result_text(result)
+    assert "toy" in str(result)
+    assert "2 failed: out_of_memory" in str(result)
 
 
 def test_scores_and_samples_as_data_frames(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fac_eval.adhoc import FileOptions, FileTask
 from fac_eval.audio import Audio
 from fac_eval.errors import DataError, UsageError
+from fac_eval.file_task.task import FileOptions, FileTask
 from fac_eval.models.replay import TEXT_COLUMNS, Replay
 from fac_eval.resolve import resolve_model
 from fac_eval.vocabulary import Request, Response, Sample, ToolCall, user

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def write(
 
 
 def item(position: int, outcome: Any = "scored", reason: str | None = None) -> ItemRow:
-    return ItemRow(position, f"s{position}", b"k%d" % position, None, outcome, reason, None, {"value": 1.0})
+    return ItemRow(position, f"s{position}", b"k%d" % position, None, outcome, reason, None, b'{"value":1.0}')
 
 
 @given(
@@ -76,6 +77,53 @@ def test_what_is_written_is_read_back(
         assert cell.counts.n_failed == sum(outcome == "failed" for outcome, _ in outcomes)
         settled = {row.position for row in rows if row.outcome != "failed"}
         assert store.settled(cell.id, 0, len(rows)) == settled
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        pytest.param([], id="none"),
+        pytest.param([7, 3, 3, 1199], id="any order, one twice"),
+        pytest.param([0, 5000, -1], id="some that are not there"),
+        pytest.param(range(1, 1200), id="more than go into one question"),
+    ],
+)
+def test_items_at_some_positions(positions: Sequence[int], tmp_path: Path) -> None:
+    rows = [item(position) for position in range(1200)]
+    with Store.writer(tmp_path) as store:
+        write(store, items=rows)
+        (cell,) = store.cells("r1")
+        assert list(store.items(cell.id, positions)) == [row for row in rows if row.position in positions]
+        assert list(store.items(cell.id + 1, positions)) == []
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(lambda store, cell: list(store.items(cell, [7, 1199])), id="at positions"),
+        pytest.param(lambda store, cell: next(store.items(cell)), id="the first"),
+    ],
+)
+def test_a_few_items_cost_no_reading_of_the_others(
+    read: Callable[[Store, int], object], tmp_path: Path
+) -> None:
+    def steps(work: Callable[[Store, int], object]) -> int:
+        taken = 0
+
+        def count() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        with Store.reader(tmp_path) as store:
+            store._read_connection().set_progress_handler(count, 1)
+            work(store, cell)
+        return taken
+
+    with Store.writer(tmp_path) as store:
+        write(store, items=[item(position) for position in range(1200)])
+        cell = store.cells("r1")[0].id
+    assert 0 < 20 * steps(read) < steps(lambda store, cell: list(store.items(cell)))
 
 
 def test_pending_work_is_visible_before_its_commit(tmp_path: Path) -> None:

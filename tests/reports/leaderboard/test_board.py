@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fac_eval.engine.result import RunResult, Total
+from fac_eval.engine.result import RunResult
 from fac_eval.reports.leaderboard.board import Leaderboard, Table, leaderboard
 from fac_eval.reports.leaderboard.cells import Cell
 from fac_eval.reports.tables.layouts import Layout, builtin_layout, builtin_names, parse_layout
 from fac_eval.reports.tables.published import published
-from fac_eval.vocabulary import Figure
+from fac_eval.vocabulary import Figure, Total
 from tests.reports._stored_runs import Made, percent, store_run
 
 LIKE_REPORT = {"options": {"wording": "official"}}

@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 
 import fac_eval
 from fac_eval import Response
-from fac_eval.engine.result import Total
 from fac_eval.errors import FacEvalError, MissingExtra, StoreError, UnknownName, UsageError
 from fac_eval.reports.compare.comparison import compare_sides
 from fac_eval.reports.leaderboard.cells import Cell
@@ -35,7 +34,7 @@ from fac_eval.reports.plot.latency import latency
 from fac_eval.reports.plot.radar import write_radar
 from fac_eval.reports.tables.layouts import builtin_layout
 from fac_eval.reports.tables.published import published
-from fac_eval.vocabulary import Figure, Request, Timings
+from fac_eval.vocabulary import Figure, Request, Timings, Total
 from tests.reports._compared import WER, bits, made_side, scores
 from tests.reports._stored_runs import Made, percent, store_run
 from tests.support.toys import Echo, ToyOptions, ToyTask

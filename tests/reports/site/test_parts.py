@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,14 @@ def test_the_script_is_one_and_holds_no_module_syntax() -> None:
     assert not re.search(
         r"\.(innerHTML|outerHTML|insertAdjacentHTML)\b|document\.write|\beval\(|new Function", text
     )
+
+
+def test_no_modules_of_the_page_import_each_other() -> None:
+    folder = Path(bundle.__file__).parent / "web"
+    texts = {path.name: path.read_text("utf-8") for path in folder.glob("*.js")}
+    graph = {name: re.findall(r'from "\./(\w+\.js)"', text) for name, text in texts.items()}
+    order = list(TopologicalSorter(graph).static_order())  # an error where there is a circle
+    assert order[-1] == bundle.ENTRY
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The task `file`: anybody's own questions, from a file, scored by the generic metrics."""
+"""Questions from a file as a task, scored by the generic metrics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fac_eval._question_file import MetricName, QuestionFile, accepted_texts
 from fac_eval.audio import Audio
 from fac_eval.errors import DataError
+from fac_eval.file_task.questions import MetricName, QuestionFile, accepted_texts
 from fac_eval.metrics.generic import (
     chosen_letter,
     is_contained,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fac_eval.adhoc import INSTRUCTION, FileOptions, FileTask
 from fac_eval.audio import Audio
 from fac_eval.codec import encode, from_json, plain, sample_from
 from fac_eval.data.hub import DataFinder
 from fac_eval.errors import DataError, UsageError
+from fac_eval.file_task.task import INSTRUCTION, FileOptions, FileTask
 from fac_eval.models.sanity import Empty, Oracle, Random
 from fac_eval.resolve import rebuild_task, resolve_tasks
 from fac_eval.scores import ScoreTable
@@ -271,7 +271,7 @@ def test_bytes_are_no_metadata(tmp_path: Path, data: DataFinder) -> None:
 def test_a_collision_of_hashes_is_no_repeated_id(
     tmp_path: Path, data: DataFinder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fac_eval._question_file.hash", lambda text: 1, raising=False)
+    monkeypatch.setattr("fac_eval.file_task.questions.hash", lambda text: 1, raising=False)
     questions(tmp_path, {"id": "a", "text": "x"}, {"id": "b", "text": "x"}).check(data)
     with pytest.raises(DataError, match="line 3: the id 'a' is that of line 1"):
         questions(tmp_path, *({"id": name, "text": "x"} for name in "aba")).check(data)

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import msgspec
 
-from fac_eval._user_rows import clip_path, content_hash, is_file, scalar_text, shown
 from fac_eval.data.tables import open_table
+from fac_eval.data.user_rows import clip_path, content_hash, is_file, scalar_text, shown
 from fac_eval.errors import DataError
 from fac_eval.metrics.generic import MAX_CHOICES, letter_of
 

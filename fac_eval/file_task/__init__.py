@@ -1,0 +1,1 @@
+"""The task `file`: anybody's own questions, from a file."""
