@@ -64,9 +64,13 @@ class Bench:
     troubled: frozenset[str] = frozenset()
     """The questions that meet the judge's misbehaviour."""
     clock: FakeClock = field(default_factory=FakeClock)
+    patience: float = 60.0
+    """Real seconds after which a call is given up: short where one hangs, or else longer than any machine is busy."""
 
     def judge(self) -> OpenAIJudge:
-        judge = OpenAIJudge("judge", base_url=self.server.base_url, api_key="k", timeout=0.3, max_retries=1)
+        judge = OpenAIJudge(
+            "judge", base_url=self.server.base_url, api_key="k", timeout=self.patience, max_retries=1
+        )
         judge.model.clock = self.clock
         return judge
 
@@ -83,6 +87,7 @@ class Bench:
 
     def misbehave(self, mode: str | None) -> None:
         """From now on half of the questions meet this."""
+        self.be_ready_for(mode)
         rubric = RUBRICS[self.task]
 
         def reply(inputs: Inputs) -> str | Action:
@@ -91,6 +96,10 @@ class Bench:
             return fair(Seen(rubric, inputs, 0, {}))
 
         self.server.replies[rubric] = reply
+
+    def be_ready_for(self, mode: str | None) -> None:
+        """Have as much patience as this calls for."""
+        self.patience = 1.0 if mode == "hang" else Bench.patience
 
     def asked(self, since: int = 0) -> Counter[str]:
         """How often each question was asked."""
@@ -210,6 +219,7 @@ def test_failed_calls_fail_their_samples_until_the_judge_is_back(bench: Bench, m
 
 @pytest.mark.parametrize("mode", FAILED)
 def test_trouble_that_passes_leaves_no_trace(bench: Bench, mode: str) -> None:
+    bench.be_ready_for(mode)
     bench.server.misbehave(mode, times=1)
     ends_well(bench, bench.run())
     assert sum(bench.asked().values()) == ITEMS + 1
