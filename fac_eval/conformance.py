@@ -8,7 +8,8 @@ What the entry-point group `fac_eval.conformance` registers under a golden name 
   index, or comparisons with rules of their own.
 
 A `.jsonl` goes to the name in its header, any other file to its own stem; failing that, both go to the
-name of the folder they stand in. A folder goes to a `CaseSet` of its name, or is searched.
+name of the folder they stand in, and an index to the `CaseSet` that claims it. A folder goes to a `CaseSet` of its
+name, or is searched.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Case:
 
 
 class CaseSet(Protocol):
-    """Recorded cases that need more than a function on a case's input."""
+    """Recorded cases that need more than a function on a case's input.
+
+    With a method `claims(path)` it also gets the indexes that it knows by their content, whatever their names.
+    """
 
     def cases(self, path: Path) -> Iterable[Case]:
         """The cases of a file, or of a folder that bears the set's name."""
@@ -279,6 +283,8 @@ def _named_cases(path: Path) -> tuple[str, Iterable[Case]]:
         candidates = [place.stem, place.parent.name]
     known = registry.names("conformance")
     name = next((candidate for candidate in candidates if candidate in known), None)
+    if name is None and golden is None:
+        name = next((known_name for known_name in known if _claims(known_name, path)), None)
     if name is None:
         raise UnknownName("golden file", candidates[0], known, where=str(path))
     adapter = registry.load("conformance", name)
@@ -292,6 +298,14 @@ def _named_cases(path: Path) -> tuple[str, Iterable[Case]]:
         if "input" not in row:
             raise DataError(f"{path}: the case {row['id']!r} has no `input`")
     return name, [_function_case(adapter, golden, row) for row in golden.cases]
+
+
+def _claims(name: str, path: Path) -> bool:
+    try:
+        adapter = registry.load("conformance", name)
+    except FacEvalError:
+        return False  # of other files; whoever asks for it is told
+    return hasattr(adapter, "claims") and bool(adapter.claims(path))
 
 
 def _function_case(adapter: Adapter, golden: Golden, row: Mapping[str, Any]) -> Case:

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from fac_eval.vocabulary import Timings
 
-from .prompts import AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, IM_END, SILENCE, speech_code
+from .prompts import AUDIO, AUDIO_BOS, AUDIO_EOS, AUDIO_PAD, IM_END, SILENCE
 
 SPEECH_CODES = 6561
 """Codes that have a sound; the ids above them mark begin, end and padding."""
@@ -57,11 +57,8 @@ def vocoder_codes(speech: Iterable[int]) -> list[int]:
 
 
 def speech_string(tokenizer: PreTrainedTokenizerBase, speech: Sequence[int]) -> str:
-    """The written form of speech ids, as a conversation's history may hold it."""
-    return "".join(
-        speech_code(code) if 0 <= code < SPEECH_CODES else str(tokenizer.convert_ids_to_tokens(code))
-        for code in speech
-    )
+    """The written form of speech ids, as a conversation's history may hold it; an id without a name has none."""
+    return "".join(token for token in tokenizer.convert_ids_to_tokens(list(speech)) if token is not None)
 
 
 def cleaned(raw: str) -> str:

@@ -108,6 +108,10 @@ def refined_head_config(audio: FunAudioChatAudioEncoderConfig) -> PreTrainedConf
     for name in ("torch_dtype", "dtype"):
         values.pop(name, None)
     kind = values.pop("model_type", "qwen3")
+    if kind not in CONFIG_MAPPING:
+        raise AssetError(
+            f"config.json: crq_transformer_config.model_type {kind!r} is no transformer that transformers knows"
+        )
     config: PreTrainedConfig = CONFIG_MAPPING[kind](**values) if kind != "qwen3" else Qwen3Config(**values)
     return config
 
@@ -127,6 +131,10 @@ def config_problems(config: FunAudioChatConfig) -> list[str]:
         )
     if audio.n_window > audio.max_source_positions:
         problems.append(f"audio_config.n_window {audio.n_window} exceeds max_source_positions")
+    head = refined_head_config(audio) if audio.enable_audio_invert_tower else text
+    for name, part in (("text_config", text), ("audio_config.crq_transformer_config", head)):
+        if _has_windows(part):
+            problems.append(f"{name} restricts attention to sliding windows, which is not supported")
     missing = [
         name for name in ("audio_bos_index", "audio_eos_index", "sil_index") if not hasattr(text, name)
     ]
@@ -142,6 +150,13 @@ def config_problems(config: FunAudioChatConfig) -> list[str]:
         if not isinstance(value, int) or not 0 <= value < audio.codebook_size
     ]
     return problems
+
+
+def _has_windows(config: PreTrainedConfig) -> bool:
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None:
+        return "sliding_attention" in kinds
+    return getattr(config, "sliding_window", None) is not None
 
 
 def _without_type(values: Any) -> dict[str, Any]:

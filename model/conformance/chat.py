@@ -6,7 +6,6 @@ Everything is read from the set: sizes, weights, waveforms, settings, tolerances
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fac_eval.conformance import CannotRunError, Case, differences
-from fac_eval.errors import DataError
+from fac_eval.conformance import Case
 
 from .cases import CaseChecks
+from .generation import compared
 from .golden import GoldenModel
-from .tensors import Produced
+from .recorded import MODEL, joined
+from .tensors import Produced, is_given
+from .tolerance import kind_of
 
-_ABSOLUTE = re.compile(r"abs ([\d.e+-]+)")
-_RELATIVE = re.compile(r"max abs diff ([\d.]+)")
+_REMARKS = ("notes",)
 
 
 def cases(path: Path, **options: Any) -> Iterator[Case]:
-    """The cases of a golden folder, given as the folder or as the index in it; `options` as for `GoldenModel`."""
-    golden = GoldenModel(_index_file(path), **options)
+    """The cases of a set, given as its index, or of all sets in a folder; `options` as for `GoldenModel`."""
+    return joined({index: _cases_of(GoldenModel(index, **options)) for index in MODEL.indexes(path)})
+
+
+def _cases_of(golden: GoldenModel) -> Iterator[Case]:
     checks, produced = CaseChecks(golden), Produced(golden)
     for name, entry in golden.index["waveforms"].items():
         yield Case(f"waveform.{name}", "waveform", partial(_check_waveform, golden, name, entry))
@@ -36,20 +39,12 @@ def cases(path: Path, **options: Any) -> Iterator[Case]:
         for case_id, entry in _entries(golden.index.get(group)):
             yield Case(f"{group}.{case_id}", group, partial(check, entry))
     for name in golden.tensors:
-        if not name.startswith("wave."):
-            yield Case(
-                f"tensor.{name}", f"tensor: {_kind(name)}", partial(_check_tensor, golden, produced, name)
-            )
+        if is_given(name):
+            yield Case(f"tensor.{name}", "given tensor", partial(_check_given, golden, name))
+        elif not name.startswith("wave."):
+            check_tensor = partial(_check_tensor, golden, produced, name)
+            yield Case(f"tensor.{name}", f"tensor: {kind_of(name)}", check_tensor)
     yield Case("tensors", "completeness", partial(_check_complete, golden, checks))
-
-
-def _index_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    found = sorted(path.glob("*_index.json"))
-    if len(found) != 1:
-        raise DataError(f"{path}: expected one *_index.json, found {len(found)}")
-    return found[0]
 
 
 def _entries(group: Any) -> Iterator[tuple[str, Any]]:
@@ -69,21 +64,31 @@ def _check_waveform(golden: GoldenModel, name: str, entry: Mapping[str, Any]) ->
         "samples": len(samples),
         "sha256_float32_le": hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest(),
     }
-    return differences(dict(entry), found)
+    return _unlike_described(golden, f"wave.{name}") or compared(entry, found)
+
+
+def _check_given(golden: GoldenModel, name: str) -> list[str]:
+    """An input of other tensors: there is nothing of ours to compare but what the index says of it."""
+    return _unlike_described(golden, name)
 
 
 def _check_tensor(golden: GoldenModel, produced: Produced, name: str) -> list[str]:
     expected = golden.tensors[name]
+    problems = _unlike_described(golden, name)
     found = produced(name)
     if found.shape != expected.shape:
-        return [f"{name}: shape {list(found.shape)}, expected {list(expected.shape)}"]
+        return [*problems, f"{name}: shape {list(found.shape)}, expected {list(expected.shape)}"]
+    if not expected.numel():
+        return problems
     if not expected.dtype.is_floating_point:
         wrong = int((found.to(expected.dtype) != expected).sum())
-        return [f"{name}: {wrong} of {expected.numel()} values differ"] if wrong else []
-    apart = float((found.float() - expected.float()).abs().max())
-    limit = _tolerance(golden, name, expected)
-    problems = [f"{name}: differs by up to {apart:.3g}, allowed {limit:.3g}"] if not apart <= limit else []
-    if "argmax of the last position" in golden.index["tensors"][name]["what"]:
+        return problems + ([f"{name}: {wrong} of {expected.numel()} values differ"] if wrong else [])
+    found, expected = found.float(), expected.float()
+    apart = float(torch.where(found == expected, 0.0, (found - expected).abs()).max())
+    limit = golden.tolerances.of(name, golden.what(name), float(expected.abs().max()))
+    if not apart <= limit:
+        problems.append(f"{name}: differs by up to {apart:.3g}, allowed {limit:.3g}")
+    if "argmax of the last position" in golden.what(name):
         problems += _check_last_argmax(name, found, expected)
     return problems
 
@@ -93,33 +98,27 @@ def _check_last_argmax(name: str, found: Tensor, expected: Tensor) -> list[str]:
     return [] if same else [f"{name}: the argmax of the last position differs"]
 
 
-def _tolerance(golden: GoldenModel, name: str, expected: Tensor) -> float:
-    own = _RELATIVE.search(golden.index["tensors"][name]["what"])
-    if own:
-        return float(own[1]) * float(expected.abs().max())
-    stated: Mapping[str, str] = golden.index["header"]["tolerance"]
-    for kinds, text in stated.items():
-        number = _ABSOLUTE.search(text)
-        if number and _kind(name) in kinds:
-            return float(number[1])
-    raise CannotRunError(f"the header states no tolerance for {name}")
-
-
-def _kind(name: str) -> str:
-    """The word under which the header's tolerances speak of a tensor."""
-    if name.startswith("mel."):
-        return "mel"
-    if "logits" in name or "lse" in name or "losses" in name:
-        return "logits"
-    return "hidden states" if "hidden" in name else "embeddings"
+def _unlike_described(golden: GoldenModel, name: str) -> list[str]:
+    """Where the shape or the type of a tensor in the file is not what the index says."""
+    told, value = golden.index["tensors"].get(name), golden.tensors[name]
+    if not isinstance(told, Mapping):
+        return []
+    held = {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
+    return [
+        f"{name}: {what} {held[what]} in the file, {told[what]} in the index"
+        for what in held
+        if told.get(what, held[what]) != held[what]
+    ]
 
 
 def _check_complete(golden: GoldenModel, checks: CaseChecks) -> list[str]:
     """Every group of the index has its check, and index and file name the same tensors."""
-    known = {"header", "waveforms", "tensors", *checks.groups()}
+    known = {"header", "waveforms", "tensors", *_REMARKS, *checks.groups()}
     unknown = [name for name, group in golden.index.items() if name not in known and group]
     problems = [f"the index has a group {name!r} that nothing checks" for name in unknown]
     listed, held = set(golden.index["tensors"]), set(golden.tensors)
     problems += [f"{name} is in the index but not in the file" for name in sorted(listed - held)]
     problems += [f"{name} is in the file but not in the index" for name in sorted(held - listed)]
-    return problems
+    clips = {name.removeprefix("wave.") for name in held if name.startswith("wave.")}
+    unknown_clips = sorted(clips - set(golden.index["waveforms"]))
+    return problems + [f"wave.{name} is none of the index's waveforms" for name in unknown_clips]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,27 +27,35 @@ from ..detokenizer.driver import Engine, Segment, plan_calls, split_segments, to
 from ..detokenizer.flow import Flow, schedule
 from ..detokenizer.hift import HiFT
 from ..detokenizer.loading import load_flow, load_hift
-from ..detokenizer.noise import SourceNoise, flow_noise
+from ..detokenizer.noise import SourceNoise, flow_noise, source_generator
 from ..detokenizer.stream import SpeechStream, StreamSettings
 from ..detokenizer.tensor_files import read_tensors
+from .noise import FormulaNoise, seeded_noise
+from .recorded import DETOKENIZER, joined
 from .trace import traced
 
-_EDGE = 600
 _GIVEN = {"flow": ("prompt_feat",), "hift": ("mel", "x")}
 _NORMAL_DRAWS = 1e-5
 """Normal values may differ in the last bit between kinds of CPU."""
 
-_NOISE_FORMULA = re.compile(r"\(\((\d+)\*t\+h\)\*(\d+)\+(\d+) mod 2\*\*(\d+)\)/2\*\*(\d+)")
+_PLACE = re.compile(r"(head|tail)_(\d+)_(\d+)")
 _ON_CPU = torch.device("cpu")
 
 
 def cases(path: Path) -> Iterator[Case]:
-    """The cases of a golden folder, given as the folder or as the `index.json` in it."""
-    golden = GoldenDetokenizer(path if path.is_dir() else path.parent)
-    yield Case("schedule", "noise: times of the sampler's steps", golden.check_schedule)
-    yield Case("rand_noise", "noise: where the flow starts", golden.check_flow_noise)
-    yield Case("sine_waves", "noise: of the vocoder's source", golden.check_source_noise)
-    for entry in golden.segments:
+    """The cases of a set, given as its index, or of all sets in a folder."""
+    return joined({index: _cases_of(GoldenDetokenizer(index)) for index in DETOKENIZER.indexes(path)})
+
+
+def _cases_of(golden: GoldenDetokenizer) -> Iterator[Case]:
+    official = golden.header.get("official_noise", {})
+    if "t_span" in golden.header:
+        yield Case("schedule", "noise: times of the sampler's steps", golden.check_schedule)
+    yield Case("rand_noise", "noise: where the flow starts", partial(golden.check_flow_noise, official))
+    for name, check in (("sine_waves", check_source_noise), ("rand_ini", check_phases)):
+        if name in official:
+            yield Case(name, "noise: of the vocoder's source", partial(check, official[name]))
+    for entry in golden.segments():
         yield Case(
             f"segments_{entry['n']}", "segments: official splitter", partial(golden.check_segments, entry)
         )
@@ -57,47 +66,77 @@ def cases(path: Path) -> Iterator[Case]:
         for name in golden.recorded(entry):
             kind = re.sub(r"\d", "", name.rsplit("/", 1)[-1])
             yield Case(f"{entry['id']}/{name}", f"tensor: {kind}", partial(golden.check_tensor, entry, name))
-    yield Case("tensors", "completeness: every recorded tensor belongs to a case", golden.check_owners)
+    yield Case("tensors", "completeness: every recorded tensor belongs to a case", golden.check_complete)
+
+
+def check_source_noise(official: Mapping[str, Any]) -> list[str]:
+    """The published source noise, to the bit, against what the recipe draws here."""
+    _, samples, harmonics = official["shape"]
+    rows = SourceNoise(harmonics).rows(0, samples)
+    found = _apart("first_row", rows[0], torch.tensor(official["first_row"]), 0.0)
+    found += _apart("last_row", rows[-1], torch.tensor(official["last_row"]), 0.0)
+    digest = hashlib.sha256(rows.numpy().astype("<f4", copy=False).data).hexdigest()
+    return found + _unequal("sha256", digest, official["sha256_f32le"])
+
+
+def check_phases(official: Sequence[float]) -> list[str]:
+    """The published initial phases, that of the fundamental being zero; they have no effect."""
+    _, phases = source_generator(len(official))
+    phases[0, 0] = 0
+    return _apart("rand_ini", phases[0], torch.tensor(official), 0.0)
 
 
 class GoldenDetokenizer:
-    """A golden folder with the networks that its weights make."""
+    """A golden set with the networks that its weights make."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index = self._json("index.json")
-        self.segments = self._json("segments.json")
-        self.tolerance: Mapping[str, Any] = self.index["header"]["tolerance"]
-        self.config = DetokenizerConfig.from_dict(self.index["config"])
+    def __init__(self, index: Path) -> None:
+        self.folder = index.parent
+        self.index = _read(index)
+        try:
+            self.header: Mapping[str, Any] = self.index["header"]
+            self.tolerance: Mapping[str, Any] = self.header["tolerance"]
+            config = DetokenizerConfig.from_dict(self.index["config"])
+            self.index["cases"]
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{index}: is no index of a recorded set: {error!r}") from error
+        if "t_span" in self.header:
+            steps = replace(config.flow.cfm, n_timesteps=len(self.header["t_span"]) - 1)
+            config = replace(config, flow=replace(config.flow, cfm=steps))
+        self.config = config
         self._hifts: dict[str, HiFT] = {}
         self._last: tuple[str, dict[str, Any] | Exception] | None = None
 
+    def segments(self) -> list[Mapping[str, Any]]:
+        """The table of the official splitter, where the set has one."""
+        path = self.folder / "segments.json"
+        table: list[Mapping[str, Any]] = _read(path) if path.is_file() else []
+        return table
+
     def check_schedule(self) -> list[str]:
         """The ends of the sampler's steps."""
-        wanted = torch.tensor(self.index["header"]["t_span"])
+        wanted = torch.tensor(self.header["t_span"])
         times, lengths = schedule(len(wanted) - 1)
         found = torch.cat([times, times[-1:] + lengths[-1]])
         return _apart("t_span", found, wanted, self.tolerance["t_steps"])
 
-    def check_flow_noise(self) -> list[str]:
-        """The published noise against what the recipe draws here."""
-        noise, given = flow_noise(self.config.flow.output_size), self.inputs["rand_noise"]
-        official = self.index["header"]["official_noise"]["rand_noise"]
-        head, tail = torch.tensor(official["head_0_0"]), torch.tensor(official["tail_0_79"])
-        found = _unequal("shape", list(noise.shape), official["shape"])
-        found += _apart("inputs", noise[..., : given.shape[-1]], given, _NORMAL_DRAWS)
-        found += _apart("head", noise[0, 0, : len(head)], head, _NORMAL_DRAWS)
-        return found + _apart("tail", noise[0, 79, -len(tail) :], tail, _NORMAL_DRAWS)
-
-    def check_source_noise(self) -> list[str]:
-        """The published source noise, to the bit, against what the recipe draws here."""
-        official = self.index["header"]["official_noise"]["sine_waves"]
-        _, samples, harmonics = official["shape"]
-        rows = SourceNoise(harmonics).rows(0, samples)
-        found = _apart("first_row", rows[0], torch.tensor(official["first_row"]), 0.0)
-        found += _apart("last_row", rows[-1], torch.tensor(official["last_row"]), 0.0)
-        digest = hashlib.sha256(rows.numpy().astype("<f4", copy=False).data).hexdigest()
-        return found + _unequal("sha256", digest, official["sha256_f32le"])
+    def check_flow_noise(self, published: Mapping[str, Any]) -> list[str]:
+        """The set's noise against its seed, and the published values against what the recipe draws here."""
+        given, found = self.inputs["rand_noise"], list[str]()
+        seeded = seeded_noise(str(self.header.get("inputs", "")), given.shape[1])
+        if seeded is not None:
+            found += _apart("inputs", given, seeded[..., : given.shape[-1]], _NORMAL_DRAWS)
+        official = published.get("rand_noise")
+        if official is None:
+            return found
+        noise = flow_noise(official["shape"][1])
+        found += _unequal("shape", list(noise.shape), official["shape"])
+        for name, values in official.items():
+            place = _PLACE.fullmatch(name)
+            if place:
+                row = noise[int(place[2]), int(place[3])]
+                ours = row[: len(values)] if place[1] == "head" else row[-len(values) :]
+                found += _apart(name, ours, torch.tensor(values), _NORMAL_DRAWS)
+        return found
 
     def check_segments(self, entry: Mapping[str, Any]) -> list[str]:
         """One length of the splitter's table."""
@@ -105,10 +144,13 @@ class GoldenDetokenizer:
         found = _unequal("lengths", [len(part) for part in parts], entry["lengths"])
         return found + _unequal("starts", [part[0] for part in parts], entry["starts"])
 
-    def check_owners(self) -> list[str]:
-        """Tensors that no case of the index claims."""
+    def check_complete(self) -> list[str]:
+        """Tensors that no case of the index claims, and a `config.json` that says other things than the index."""
         known = {entry["id"] for entry in self.index["cases"]}
-        return [f"{key}: belongs to no case" for key in self.tensors if key.split("/", 1)[0] not in known]
+        found = [f"{key}: belongs to no case" for key in self.tensors if key.split("/", 1)[0] not in known]
+        beside = self.folder / "config.json"
+        same = not beside.is_file() or _read(beside) == self.index["config"]
+        return found + ([] if same else ["config.json and the index differ in their sizes"])
 
     def recorded(self, entry: Mapping[str, Any]) -> list[str]:
         """The names of the tensors that a case is compared with; those that it starts from are left out."""
@@ -153,6 +195,8 @@ class GoldenDetokenizer:
                 self._last = (entry["id"], runs[entry["stage"]](entry))
             except (CannotRunError, AssetError):
                 raise
+            except KeyError as error:
+                raise CannotRunError(f"{entry['id']}: the case has no {error}") from error
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be what is recorded
                 self._last = (entry["id"], error)
         return self._last[1]
@@ -163,13 +207,14 @@ class GoldenDetokenizer:
     def _flow_case(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """Mean, speaker and mel, and every tensor on the way that has been recorded."""
         given = entry["input"]
+        size = given.get("static_chunk_size", self.config.flow.dit.static_chunk_size)
         with traced(self.flow, self.recorded(entry)) as trace:
             mel = self.flow(
                 [given["tokens"]],
                 self.inputs["embedding"],
                 self.inputs["rand_noise"],
-                finalize=given["finalize"],
-                chunk=given["static_chunk_size"] if given["streaming"] else None,
+                finalize=given.get("finalize", True),
+                chunk=size if given.get("streaming") else None,
                 prompt_codes=given.get("prompt_tokens", ()),
                 prompt_mel=self._given(entry, "prompt_feat"),
             )[0]
@@ -183,7 +228,8 @@ class GoldenDetokenizer:
         if mel is None:
             raise CannotRunError(f"{entry['id']}: neither a mel nor a probe is recorded")
         noise = self.source_noise.rows(0, mel.shape[-1] * self.config.hift.samples_per_frame)
-        speech = self._hift(given["f0_dtype"])(mel, noise, finalize=given["finalize"])
+        hift = self._hift(given.get("f0_dtype", "float64"))
+        speech = hift(mel, noise, finalize=given.get("finalize", True))
         clipped = int((speech.wave.abs() >= self.config.hift.audio_limit).sum())
         return {**speech._asdict(), "clipped": clipped, "frames": mel.shape[-1]}
 
@@ -204,10 +250,14 @@ class GoldenDetokenizer:
                 "stride": entry["expected"]["stride"],
                 "wave_stride": wave[:, :: entry["expected"]["stride"]],
             }
+        last = self._given(
+            entry, f"edge{len(pieces) - 1}"
+        )  # as much before the end as there is around the others
+        width = 0 if last is None else last.shape[1]
         end = 0
         for number, piece in enumerate(pieces):
             end += len(piece)
-            found[f"edge{number}"] = wave[:, max(0, end - _EDGE) : end + _EDGE]
+            found[f"edge{number}"] = wave[:, max(0, end - width) : end + width]
         return found
 
     def _stream_case(self, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,12 +309,6 @@ class GoldenDetokenizer:
             differences = [] if share <= limit else [f"{name}: relative L2 {share:.3g}, allowed {limit}"]
         return differences
 
-    def _json(self, name: str) -> Any:
-        try:
-            return json.loads((self.folder / name).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder / name}: cannot be read as JSON: {error}") from error
-
     def _hift(self, f0_dtype: str) -> HiFT:
         if f0_dtype not in self._hifts:
             exact = {"float64": torch.float64, "float32": torch.float32}[f0_dtype]
@@ -289,22 +333,20 @@ class GoldenDetokenizer:
 
     @cached_property
     def source_noise(self) -> SourceNoise:
-        """Noise by the header's formula, as long as the longest case needs it."""
-        match = _NOISE_FORMULA.search(self.index["header"]["hift_noise"])
-        if match is None:
-            raise CannotRunError("the header's `hift_noise` is no formula that is known")
-        harmonics, factor, offset, bits, scale = map(int, match.groups())
-        longest = max(len(entry["input"].get("tokens", ())) for entry in self.index["cases"])
-        frames = max(entry["input"].get("frames", 0) for entry in self.index["cases"])
-        samples = max(longest * self.config.samples_per_code, frames * self.config.hift.samples_per_frame)
-        numbers = torch.arange(samples * harmonics, dtype=torch.int64)
-        values = ((numbers * factor + offset) % 2**bits).double() / 2**scale
-        return SourceNoise(rows=values.float().view(samples, harmonics))
+        """Noise by the header's formula."""
+        return FormulaNoise(self.header.get("hift_noise", ""), self.config.hift.nb_harmonics + 1)
 
     @cached_property
     def engine(self) -> Engine:
         """Both networks with the folder's noise."""
         return Engine(self.flow, self._hift("float64"), self.inputs["rand_noise"], self.source_noise)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
 
 
 def _call(codes: int, offset: int, finalize: bool, piece: Tensor) -> dict[str, Any]:

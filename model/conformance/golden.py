@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,9 @@ from fac_eval.errors import DataError
 from ..mel import Samples
 from ..modeling import FunAudioChatForConditionalGeneration
 from ..processor import FunAudioChatProcessor
+from .tolerance import Tolerances
+
+_REQUIRED = ("waveforms", "processor_cases", "tensors")
 
 
 class GoldenModel:
@@ -26,11 +31,17 @@ class GoldenModel:
     def __init__(self, index: Path, *, attn_implementation: str = "sdpa", device_map: Any = None) -> None:
         try:
             self.index: dict[str, Any] = json.loads(index.read_text("utf-8"))
+            header = self.index["header"]
+            self.checkpoint = index.parent / header["checkpoint"]
+            self._tensor_file = index.parent / header["tensor_file"]
+            self.tolerances = Tolerances(header["tolerance"])
         except (OSError, ValueError) as error:
             raise DataError(f"{index}: cannot be read: {error}") from error
-        header = self.index["header"]
-        self.checkpoint = index.parent / header["checkpoint"]
-        self._tensor_file = index.parent / header["tensor_file"]
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{index}: is no index of a recorded set: {error!r}") from error
+        missing = [name for name in _REQUIRED if name not in self.index]
+        if missing:
+            raise DataError(f"{index}: is no index of a recorded set: it has no {', '.join(missing)}")
         self._options = {"attn_implementation": attn_implementation, "device_map": device_map}
         self._models: dict[str, FunAudioChatForConditionalGeneration] = {}
         self._prompts = {case["id"]: case for case in self.index["processor_cases"]}
@@ -38,9 +49,13 @@ class GoldenModel:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """All recorded tensors by name."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        found: dict[str, Tensor] = load_file(self._tensor_file)
+        try:
+            found: dict[str, Tensor] = load_file(self._tensor_file)
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{self._tensor_file}: cannot be read: {error}") from error
         return found
 
     @cached_property
@@ -50,11 +65,9 @@ class GoldenModel:
 
     def processor_for(self, chunk_length: int) -> FunAudioChatProcessor:
         """The same with another window of the feature extractor, in seconds."""
-        own = self.processor
-        mel = replace(own.mel, n_samples=chunk_length * own.mel.sampling_rate)
-        return FunAudioChatProcessor(
-            own.tokenizer, own.speech_tokenizer, mel, audio_group_size=own.audio_group_size
-        )
+        other = copy.copy(self.processor)
+        other.mel = replace(other.mel, n_samples=chunk_length * other.mel.sampling_rate)
+        return other
 
     def model(self, dtype: str = "float32") -> FunAudioChatForConditionalGeneration:
         """The checkpoint's model."""
@@ -66,8 +79,15 @@ class GoldenModel:
 
     def wave(self, name: str) -> Samples:
         """A recorded waveform."""
+        if f"wave.{name}" not in self.tensors:
+            raise DataError(f"the set has no waveform {name!r}")
         samples: Samples = self.tensors[f"wave.{name}"].numpy().astype(np.float32)
         return samples
+
+    def what(self, name: str) -> str:
+        """What the index says of a tensor."""
+        entry = self.index["tensors"].get(name, "")
+        return str(entry.get("what", "") if isinstance(entry, Mapping) else entry)
 
     def prompt(self, name: str) -> Mapping[str, Any]:
         """The processor case of a prompt."""
@@ -75,6 +95,20 @@ class GoldenModel:
             raise DataError(f"the index has no prompt {name!r}")
         case: Mapping[str, Any] = self._prompts[name]
         return case
+
+    def rows(self, prompt: str) -> list[str]:
+        """The prompts of a case: one, or those of a batch joined by plus signs."""
+        return [prompt] if prompt in self._prompts else prompt.split("+")
+
+    def prompts_in(self, text: str) -> list[str]:
+        """The prompts that a description names, in its order."""
+        return named(text, self._prompts)
+
+    def run_in(self, text: str) -> Mapping[str, Any] | None:
+        """The generation that a description names, if it names one."""
+        runs = {case["id"]: case for case in self.index.get("generate_cases", ())}
+        found = named(text, runs)
+        return runs[found[0]] if found else None
 
     def inputs(self, *names: str, processor: FunAudioChatProcessor | None = None) -> dict[str, Tensor]:
         """The model's inputs for one prompt, or for several in a batch."""
@@ -89,3 +123,9 @@ class GoldenModel:
     def forward(self, inputs: Mapping[str, Tensor], dtype: str = "float32") -> Any:
         """A plain forward."""
         return self.model(dtype)(**inputs)
+
+
+def named(text: str, names: Iterable[str]) -> list[str]:
+    """Which of `names` a text mentions as whole words, in its order; of two that begin alike the longer one counts."""
+    choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.findall(rf"(?<!\w)(?:{choices})(?!\w)", text) if choices else []

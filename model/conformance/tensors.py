@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,13 +13,27 @@ from torch import Tensor
 from fac_eval.conformance import CannotRunError
 
 from ..encoder import conv_length
-from .cases import generation, train_audio
+from .cases import train_audio
+from .generation import generation, raw_scores
 from .golden import GoldenModel
 
-_PROMPT = re.compile(r"\b[ps]_[a-z0-9]+\b")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
-_LIST = re.compile(r"\[([\d, ]+)\]")
-_LAST = re.compile(r"last (\d+)")
+GIVEN = {
+    "enc_direct": ("input", "lens"),
+    "disc_direct": ("ids", "cont", "exist"),
+}
+"""Recorded tensors that others are made from."""
+
+_RANGE = re.compile(r"(\d+)\.\.(\d+)|\blast (\d+)\b(?! (?:rows|positions))")
+_LIST = re.compile(r"\s*\[([\d, ]+)\]")
+_MODE = re.compile(r"continuous_features_mode=(\w+)")
+_FLAGS = re.compile(r"text_attention_mask=\[([\w, ]+)\]")
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def is_given(name: str) -> bool:
+    """Whether a recorded tensor is an input of others, and nothing of ours."""
+    head, _, part = name.partition(".")
+    return part in GIVEN.get(head, ())
 
 
 class Produced:
@@ -27,38 +41,41 @@ class Produced:
 
     def __init__(self, golden: GoldenModel) -> None:
         self._golden = golden
-        self._makers: dict[str, Callable[[str, str], Tensor]] = {
-            "mel": self._mel,
-            "enc_direct": self._encoder_direct,
-            "disc_direct": self._discrete_direct,
-            "batch2": self._batch,
-            "train": self._train,
-            "bf16": self._bfloat16,
-            "trace": self._trace,
+        self._makers: Mapping[str, Callable[[str, str, str], Tensor]] = {
+            r"mel": self._mel,
+            r"enc_direct": self._encoder_direct,
+            r"disc_direct": self._discrete_direct,
+            r"batch\d*": self._batch,
+            r"train": self._train,
+            r"bf16|fp16": self._coarse,
+            r"trace": self._trace,
+            r"chunk\d+": self._window,
         }
         self._forwards: dict[str, Any] = {}
 
     def __call__(self, name: str) -> Tensor:
-        head, _, rest = name.partition(".")
-        if head.startswith("chunk"):
-            return self._window(int(head.removeprefix("chunk")), rest)
-        if head in self._makers:
-            return self._makers[head](name, rest)
-        return self._prompt(name, head, rest)
+        """Ours.
 
-    def _what(self, name: str) -> str:
-        text: str = self._golden.index["tensors"][name]["what"]
-        return text
+        Raises:
+            CannotRunError: What the name stands for is unknown.
+        """
+        head, _, part = name.partition(".")
+        if self._golden.prompts_in(head) == [head]:
+            return self._prompt(name, head, part)
+        for pattern, maker in self._makers.items():
+            if re.fullmatch(pattern, head):
+                return maker(name, head, part)
+        raise _no_rule(name)
 
-    def _mel(self, name: str, rest: str) -> Tensor:
-        wave = rest.removesuffix(".frames_sel")
+    def _mel(self, name: str, _: str, part: str) -> Tensor:
+        wave = part.removesuffix(".frames_sel")
         mel = self._golden.processor.clips([self._golden.wave(wave)])[0].mel
         assert mel is not None
-        return _columns(mel.columns, self._what(name)) if wave != rest else mel.columns
+        return _columns(mel.columns, self._golden.what(name)) if wave != part else mel.columns
 
     def _prompt(self, name: str, prompt: str, part: str) -> Tensor:
         if part.startswith("enc."):
-            return self._encoder_parts(prompt)[part.removeprefix("enc.")]
+            return _one_of(self._encoder_parts(prompt), part.removeprefix("enc."), name)
         if part == "continuous":
             return self._continuous(self._golden.inputs(prompt))
         if part in ("audio_features", "merged_embeds"):
@@ -72,18 +89,31 @@ class Produced:
         parts: dict[str, Callable[[], Any]] = {
             "text_logits": lambda: output.logits,
             "last_hidden": lambda: output.last_hidden_state,
-            "speech_logits_cols": lambda: _columns(speech, self._what(name)),
+            "speech_logits": lambda: speech,
+            "speech_logits_cols": lambda: _columns(speech, self._golden.what(name)),
             "speech_logits_lse": lambda: speech.logsumexp(-1),
             "speech_lse": lambda: speech.logsumexp(-1),
-            "speech_logits_argmax": lambda: speech.argmax(-1),
-            "speech_argmax": lambda: speech.argmax(-1),
+            "speech_logits_argmax": lambda: self._best(speech, recorded),
+            "speech_argmax": lambda: self._best(speech, recorded),
             "losses": lambda: torch.stack([output.loss, output.text_loss, output.speech_loss]),
         }
         if part not in parts:
-            raise CannotRunError(f"no rule for the tensor {name}")
+            raise _no_rule(name)
+        if speech is None and part not in ("text_logits", "last_hidden"):
+            raise CannotRunError(f"{name}: the checkpoint has no speech head")
         value: Any = parts[part]()
         cut: Tensor = value[:, -recorded.shape[1] :] if value.dim() > 1 else value
         return cut
+
+    def _best(self, logits: Tensor, recorded: Tensor) -> Tensor:
+        """The best ids; the recorded one where ours is no better than rounding could make it."""
+        logits = logits[:, -recorded.shape[1] :]
+        best = logits.max(-1)
+        if recorded.shape != best.indices.shape:
+            return best.indices
+        allowed = 2 * self._golden.tolerances.of("logits")
+        behind = best.values - logits.gather(-1, recorded.clamp(0, logits.shape[-1] - 1)[..., None])[..., 0]
+        return torch.where(behind <= allowed, recorded, best.indices)
 
     def _forward(self, prompt: str) -> Any:
         if prompt not in self._forwards:
@@ -110,20 +140,19 @@ class Produced:
         return {"audio_features": audio, "merged_embeds": merged}
 
     def _encoder_parts(self, prompt: str) -> dict[str, Tensor]:
+        """What passes through the encoder, without padding, the chunks of all clips one after another."""
         tower = self._golden.model().continuous_audio_tower
         inputs = self._golden.inputs(prompt)
-        (frames,) = inputs["feature_attention_mask"].sum(1).tolist()
         chunk = tower.chunk_frames
-        rows = [conv_length(min(chunk, frames - start), chunk) for start in range(0, frames, chunk)]
-        seen: dict[str, Tensor] = {}
+        rows = [
+            conv_length(min(chunk, frames - start), chunk)
+            for frames in inputs["feature_attention_mask"].sum(1).tolist()
+            for start in range(0, frames, chunk)
+        ]
+        seen: dict[str, list[Tensor]] = {}
 
         def keep(key: str, value: Tensor) -> None:
-            packed = (
-                value
-                if value.dim() == 2
-                else torch.cat([part[:n] for part, n in zip(value, rows, strict=True)])
-            )
-            seen[key] = packed
+            seen.setdefault(key, []).extend([value] if value.dim() == 2 else value)
 
         handles = [tower.layers[0].register_forward_pre_hook(lambda _, args: keep("layer_in", args[0]))]
         handles += [
@@ -136,43 +165,58 @@ class Produced:
         finally:
             for handle in handles:
                 handle.remove()
-        return seen
+        pooled = seen.pop("pooled")
+        packed = {
+            key: torch.cat([part[:n] for part, n in zip(parts, rows, strict=True)])
+            for key, parts in seen.items()
+        }
+        return {**packed, "pooled": torch.cat(pooled)}
 
     @torch.inference_mode()
-    def _encoder_direct(self, name: str, part: str) -> Tensor:
-        given = self._golden.tensors
+    def _encoder_direct(self, name: str, head: str, part: str) -> Tensor:
         if part != "out":
-            return given[name]
-        tower = self._golden.model().continuous_audio_tower
-        rows: Tensor = tower(
-            given["enc_direct.input"], given["enc_direct.lens"].tolist(), given[name].shape[1]
+            raise _no_rule(name)
+        given = self._golden.tensors
+        rows: Tensor = self._golden.model().continuous_audio_tower(
+            given[f"{head}.input"], given[f"{head}.lens"].tolist(), given[name].shape[1]
         )
         return rows
 
     @torch.inference_mode()
-    def _discrete_direct(self, name: str, part: str) -> Tensor:
+    def _discrete_direct(self, name: str, head: str, part: str) -> Tensor:
         given, tower = self._golden.tensors, self._golden.model().audio_tower
-        ids = given["disc_direct.ids"]
+        ids = given[f"{head}.ids"]
         if part == "out_ids_only":
             rows: Tensor = tower(ids)
-        elif part == "out_combined":
-            rows = tower(ids, given["disc_direct.cont"], given["disc_direct.exist"])
-        else:
-            return given[name]
+            return rows
+        if not part.startswith("out_combined"):
+            raise _no_rule(name)
+        mode, own = _MODE.search(self._golden.what(name)), tower.adds
+        tower.adds = mode[1] == "add" if mode else own
+        try:
+            rows = tower(ids, given[f"{head}.cont"], given[f"{head}.exist"])
+        finally:
+            tower.adds = own
         return rows
 
-    def _batch(self, name: str, part: str) -> Tensor:
-        prompts = _PROMPT.findall(self._what("batch2.input_ids"))
-        inputs = self._golden.inputs(*prompts)
+    def _batch(self, name: str, head: str, part: str) -> Tensor:
+        golden = self._golden
+        told = [golden.what(other) for other in golden.tensors if other.startswith(f"{head}.")]
+        prompts = max(map(golden.prompts_in, told), key=len)
+        if not prompts:
+            raise CannotRunError(f"no description of {head} names its prompts")
+        inputs = golden.inputs(*prompts)
         if part in inputs:
             return inputs[part]
-        key = "+".join(prompts)
-        if key not in self._forwards:
-            self._forwards[key] = self._golden.forward(inputs)
-        return self._of_forward(name, self._forwards[key], part)
+        if head not in self._forwards:
+            self._forwards[head] = golden.forward(inputs)
+        return self._of_forward(name, self._forwards[head], part)
 
-    def _train(self, name: str, part: str) -> Tensor:
-        golden, case = self._golden, self._golden.index["train_case"]
+    def _train(self, name: str, _: str, part: str) -> Tensor:
+        golden = self._golden
+        case = golden.index.get("train_case")
+        if not case:
+            raise CannotRunError("the index has no train_case")
         inputs = dict(golden.processor(text=case["templated_text"], audio=train_audio(golden)))
         if part in inputs:
             recorded: Tensor = inputs[part]
@@ -180,84 +224,105 @@ class Produced:
         if part == "labels":
             return _labels(golden, inputs["input_ids"])
         if part == "text_ids":
-            return _text_ids(golden, golden.tensors[name], case)
-        text, positions, what = part.split(".")
-        key = f"{text}.{positions}"
+            return _text_ids(golden, golden.tensors[name], case, self._has_text(inputs))
+        text, _, rest = part.partition(".")
+        positions, _, what = rest.partition(".")
+        if text not in ("with_text", "no_text") or positions not in ("pos", "nopos"):
+            raise _no_rule(name)
+        key = f"train.{text}.{positions}"
         if key not in self._forwards:
             inputs["labels"] = golden.tensors["train.labels"]
             if text == "with_text":
                 inputs["text_ids"] = golden.tensors["train.text_ids"]
-                inputs["text_attention_mask"] = ~inputs["feature_exist_mask"]
+                inputs["text_attention_mask"] = self._has_text(inputs)
             if positions == "pos":
                 inputs["position_ids"] = torch.arange(inputs["input_ids"].shape[1])[None]
             self._forwards[key] = golden.forward(inputs)
         return self._of_forward(name, self._forwards[key], what)
 
-    def _bfloat16(self, name: str, part: str) -> Tensor:
-        prompt, what = part.split(".")
-        output = self._golden.forward(self._golden.inputs(prompt), "bfloat16")
-        return self._of_forward(name, output, what).float()
+    def _has_text(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Which clips of the teacher-forced sample have text: as described, else those without a waveform."""
+        told = _FLAGS.search(self._golden.what("train.text_ids"))
+        if told:
+            return torch.tensor([flag.strip() == "True" for flag in told[1].split(",")])
+        return ~inputs["feature_exist_mask"]
 
-    def _window(self, seconds: int, rest: str) -> Tensor:
-        prompt, part = rest.split(".")
-        key = f"{seconds} s: {prompt}"
+    def _coarse(self, name: str, head: str, part: str) -> Tensor:
+        prompt, _, what = part.partition(".")
+        kind = _DTYPES[head]
+        key = f"{kind}: {prompt}"
         if key not in self._forwards:
-            processor = self._golden.processor_for(seconds)
+            self._forwards[key] = self._golden.forward(self._golden.inputs(prompt), kind)
+        return self._of_forward(name, self._forwards[key], what).float()
+
+    def _window(self, name: str, head: str, part: str) -> Tensor:
+        prompt, _, what = part.partition(".")
+        key = f"{head}: {prompt}"
+        if key not in self._forwards:
+            processor = self._golden.processor_for(int(head.removeprefix("chunk")))
             self._forwards[key] = self._golden.forward(self._golden.inputs(prompt, processor=processor))
         output = self._forwards[key]
-        last = re.fullmatch(r"text_logits_last(\d+)", part)
-        if last:
-            value: Tensor = output.logits[:, -int(last[1]) :]
-            return value
-        if part != "audio_features":
-            raise CannotRunError(f"no rule for the tensor chunk{seconds}.{rest}")
-        features: Tensor = output.audio_features
-        return features
+        if what == "audio_features":
+            features: Tensor = output.audio_features
+            return features
+        return self._of_forward(name, output, re.sub(r"_last\d+$", "", what))
 
-    def _trace(self, _: str, part: str) -> Tensor:
-        return self._traced()[part]
+    def _trace(self, name: str, _: str, part: str) -> Tensor:
+        return _one_of(self._traced, part, name)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - one small set of tensors, for as long as the set is checked
+    @cached_property
     def _traced(self) -> dict[str, Tensor]:
         """The first steps of the run that the set traces, as they pass through the model."""
         golden, model = self._golden, self._golden.model()
-        run = re.search(r"of (\w+\.\w+)", self._what("trace.step_embeds"))
-        case = next(case for case in golden.index["generate_cases"] if run and case["id"] == run[1])
+        told = [golden.what(name) for name in golden.tensors if name.startswith("trace.")]
+        case = next((run for run in map(golden.run_in, told) if run is not None), None)
+        if case is None:
+            raise CannotRunError("no description of the trace names a run")
         count = golden.tensors["trace.text_logits"].shape[0]
         embeds: list[Tensor] = []
-        text: list[Tensor] = []
-        speech: list[Tensor] = []
-        assert model.audio_invert_tower is not None
-        handles = [
-            model.language_model.model.register_forward_pre_hook(
-                lambda _, __, options: embeds.append(options["inputs_embeds"]), with_kwargs=True
-            ),
-            model.language_model.lm_head.register_forward_hook(lambda _, __, out: text.append(out)),
-            model.audio_invert_tower.lm_head.register_forward_hook(lambda _, __, out: speech.append(out)),
-        ]
+        handle = model.language_model.model.register_forward_pre_hook(
+            lambda _, __, options: embeds.append(options["inputs_embeds"]), with_kwargs=True
+        )
         try:
-            found = generation(golden, case, max_new_tokens=count)
+            with raw_scores(model) as raw:
+                found = generation(golden, case, max_new_tokens=count)
         finally:
-            for handle in handles:
-                handle.remove()
-        return {
-            "step_embeds": torch.cat(embeds[1:count], dim=1),
-            "text_logits": torch.cat(text[:count]),
-            "speech_logits": torch.cat(speech[: 5 * count]),
+            handle.remove()
+        size = model.config.audio_config.group_size
+        traced = {
+            "text_logits": torch.cat(raw.text[:count]),
             "speech_ids": torch.tensor(found["speech_ids"]),
             "text_ids": torch.tensor(found["new_text_ids"]),
         }
+        if count > 1:
+            traced["step_embeds"] = torch.cat(embeds[1:count], dim=1)
+        if raw.speech:
+            traced["speech_logits"] = torch.cat(raw.speech[: size * count])
+        return traced
+
+
+def _one_of(made: Mapping[str, Tensor], part: str, name: str) -> Tensor:
+    if part not in made:
+        raise _no_rule(name)
+    return made[part]
+
+
+def _no_rule(name: str) -> CannotRunError:
+    return CannotRunError(f"no rule for the tensor {name}")
 
 
 def _columns(value: Tensor, what: str) -> Tensor:
-    """The columns that a description names: a list, or ranges, or the last few."""
-    listed = _LIST.search(what)
+    """The columns that a description names: a list, or ranges and the last few."""
+    _, _, told = what.partition("columns")
+    listed = _LIST.match(told)
     if listed:
         return value[..., [int(number) for number in listed[1].split(",")]]
-    pieces = [value[..., int(first) : int(last) + 1] for first, last in _RANGE.findall(what)]
-    last = _LAST.search(what)
-    if last and "columns" in what and "rows" not in what:
-        pieces.append(value[..., -int(last[1]) :])
+    pieces = [
+        value[..., -int(last) :] if last else value[..., int(first) : int(end) + 1]
+        for first, end, last in _RANGE.findall(told)
+    ]
+    if not pieces:
+        raise CannotRunError(f"which columns were recorded is not said: {what!r}")
     return torch.cat(pieces, dim=-1)
 
 
@@ -271,8 +336,10 @@ def _labels(golden: GoldenModel, input_ids: Tensor) -> Tensor:
     return labels
 
 
-def _text_ids(golden: GoldenModel, recorded: Tensor, case: Mapping[str, Any]) -> Tensor:
-    ids = golden.processor.tokenizer.encode(case["assistant_text"], add_special_tokens=False)
+def _text_ids(golden: GoldenModel, recorded: Tensor, case: Mapping[str, Any], has_text: Tensor) -> Tensor:
+    """The spoken turn's text in the rows that have one, as wide as recorded."""
+    ids: Sequence[int] = golden.processor.tokenizer.encode(case["assistant_text"], add_special_tokens=False)
     result = torch.full_like(recorded, golden.processor.tokenizer.pad_token_id)
-    result[-1, : len(ids)] = torch.tensor(ids)
+    width = min(len(ids), result.shape[1])
+    result[has_text, :width] = torch.tensor(ids[:width])
     return result

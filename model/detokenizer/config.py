@@ -24,7 +24,7 @@ SPEAKERS = Asset(
 
 # Constructor values of the published code that take no part in turning codes into sound.
 _WITHOUT_EFFECT = {
-    "cfm": {"sigma_min", "training_cfg_rate", "reg_loss_type"},
+    "cfm": {"sigma_min", "training_cfg_rate", "reg_loss_type", "in_channels", "n_spks", "spk_emb_dim"},
     "dit": {"out_channels", "num_decoding_left_chunks", "dropout"},
     "flow": {"output_type", "only_mask_loss"},
     "hift": set[str](),
@@ -38,6 +38,8 @@ class CFMConfig:
     solver: str = "euler"
     t_scheduler: str = "cosine"
     inference_cfg_rate: float = 0.7
+    n_timesteps: int = 10
+    """Steps from noise to mel; the published configuration does not hold them, its code does."""
 
     def __post_init__(self) -> None:
         _expect(self.solver == "euler", f"flow.cfm.solver {self.solver!r}: only 'euler' is known")
@@ -60,8 +62,10 @@ class DiTConfig:
     spk_dim: int = 80
     static_chunk_size: int = 50
     """Mel frames per attention chunk where the chunk mask is asked for."""
+    long_skip_connection: bool = False
 
     def __post_init__(self) -> None:
+        _expect(not self.long_skip_connection, "flow.dit.long_skip_connection: only false is known")
         _expect(self.dim % 16 == 0, f"flow.dit.dim {self.dim} is no multiple of 16")
         _expect(self.dim_head % 2 == 0, f"flow.dit.dim_head {self.dim_head} is odd")
 
@@ -90,8 +94,8 @@ class ISTFTConfig:
     hop_len: int = 4
 
     def __post_init__(self) -> None:
-        good = self.hop_len > 0 and self.n_fft > 0 and self.n_fft % (2 * self.hop_len) == 0
-        _expect(good, f"hift.istft_params: {self.n_fft} is no multiple of twice the hop {self.hop_len}")
+        good = self.hop_len > 0 and self.n_fft > 0 and self.n_fft % self.hop_len == 0 == self.n_fft % 2
+        _expect(good, f"hift.istft_params: {self.n_fft} is no even multiple of the hop {self.hop_len}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +123,13 @@ class HiFTConfig:
 
     def __post_init__(self) -> None:
         stages = len(self.upsample_rates)
-        for name in (
-            "upsample_kernel_sizes",
-            "source_resblock_kernel_sizes",
-            "source_resblock_dilation_sizes",
-        ):
-            found = len(getattr(self, name))
-            _expect(found == stages, f"hift.{name} has {found} entries for {stages} upsample_rates")
+        found = len(self.upsample_kernel_sizes)
+        _expect(
+            found == stages, f"hift.upsample_kernel_sizes has {found} entries for {stages} upsample_rates"
+        )
+        for name in ("source_resblock_kernel_sizes", "source_resblock_dilation_sizes"):
+            found = len(getattr(self, name))  # the published code passes over what is too many
+            _expect(found >= stages, f"hift.{name} has {found} entries for {stages} upsample_rates")
         kernels, dilations = len(self.resblock_kernel_sizes), len(self.resblock_dilation_sizes)
         _expect(
             kernels == dilations,
@@ -160,6 +164,9 @@ class DetokenizerConfig:
         }
         mels["hift.in_channels"] = self.hift.in_channels
         _expect(len(set(mels.values())) == 1, f"the numbers of mel bins differ: {mels}")
+
+    def check_rates(self) -> None:
+        """Raise DataError where sound would come out too fast or too slow; the networks themselves do not mind."""
         frame_rate = self.flow.input_frame_rate * self.flow.token_mel_ratio
         made = frame_rate * self.hift.samples_per_frame
         _expect(
@@ -200,9 +207,11 @@ def read_config(folder: Path) -> DetokenizerConfig:
     if not isinstance(content, dict) or not {"flow", "hift"} <= content.keys():
         return DetokenizerConfig()
     try:
-        return DetokenizerConfig.from_dict(content)
+        config = DetokenizerConfig.from_dict(content)
+        config.check_rates()
     except DataError as error:
         raise DataError(f"{path}: {error.message}") from error
+    return config
 
 
 def _inner(section: Any, parts: Mapping[str, type[Any]], name: str) -> Any:

@@ -18,9 +18,6 @@ from fac_eval.errors import DataError
 from .config import FlowConfig
 from .dit import DiT, TimeStep, attention_mask
 
-STEPS = 10
-"""Euler steps from noise to mel, as the published code has it."""
-
 
 class LookAhead(nn.Module):
     """Mixes a few codes to come into each code's vector."""
@@ -161,12 +158,12 @@ class Flow(nn.Module):
     def _steps(self, device: torch.device) -> tuple[list[float], list[TimeStep]]:
         """Lengths and modulations of the Euler steps: the same for every call, so computed once."""
         if self._schedule is None or self._schedule[0] != device:
-            times, lengths = schedule()
+            times, lengths = schedule(self.config.cfm.n_timesteps)
             self._schedule = (device, lengths, self.decoder.estimator.time_steps(times.to(device)))
         return self._schedule[1], self._schedule[2]
 
 
-def schedule(steps: int = STEPS) -> tuple[Tensor, list[float]]:
+def schedule(steps: int) -> tuple[Tensor, list[float]]:
     """Times and lengths of the steps, denser at the start; summed up in float32 as the published code does."""
     ends = 1 - torch.cos(0.5 * math.pi * torch.linspace(0, 1, steps + 1))
     time, length = ends[0], ends[1] - ends[0]

@@ -202,7 +202,7 @@ class HiFT(nn.Module):
                 channels[1:],
                 config.source_resblock_kernel_sizes,
                 config.source_resblock_dilation_sizes,
-                strict=True,
+                strict=False,
             )
         )
         self.resblocks = nn.ModuleList(
@@ -298,7 +298,7 @@ def look_back(config: HiFTConfig) -> int:
     sources = map(reach, config.source_resblock_kernel_sizes, config.source_resblock_dilation_sizes)
     columns, frames = 1, 0.0
     for stage, (rate, kernel, source) in enumerate(
-        zip(config.upsample_rates, config.upsample_kernel_sizes, sources, strict=True)
+        zip(config.upsample_rates, config.upsample_kernel_sizes, sources, strict=False)
     ):
         columns *= rate
         down = 2.0 / columns if stage < len(config.upsample_rates) - 1 else 0.0

@@ -66,14 +66,15 @@ class SourceNoise:
 
     def _grow(self, stop: int) -> None:
         if self._generator is None:
-            self._generator = _source_generator(self._harmonics)
+            self._generator, _ = source_generator(self._harmonics)
         # Doubled, so that a growing stream copies each row a bounded number of times.
         more = min(max(stop, 2 * len(self._rows)), SOURCE_SAMPLES) - len(self._rows)
         drawn = torch.rand(more, self._harmonics, generator=self._generator)
         self._rows = torch.cat([self._rows, drawn])
 
 
-def _source_generator(harmonics: int) -> torch.Generator:
+def source_generator(harmonics: int) -> tuple[torch.Generator, Tensor]:
+    """What the source noise is drawn from, and the initial phases drawn before it: these have no effect."""
     generator = torch.Generator().manual_seed(0)
     torch.randn(1, 80, MEL_FRAMES, generator=generator)
     for shape, normal in _DRAWN_BETWEEN:
@@ -82,5 +83,4 @@ def _source_generator(harmonics: int) -> torch.Generator:
             drawn.normal_(generator=generator)
         else:
             drawn.uniform_(generator=generator)
-    torch.rand(1, harmonics, generator=generator)
-    return generator
+    return generator, torch.rand(1, harmonics, generator=generator)

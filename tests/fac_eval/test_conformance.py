@@ -31,6 +31,9 @@ def double(case_input, header):
 
 
 class Tensors:
+    def claims(self, path):
+        return path.read_text().startswith("good")
+
     def cases(self, path):
         if path.is_dir():
             path = path / "index.json"
@@ -255,6 +258,14 @@ class TestRunConformance:
             "bad differs by 0; bad differs by 1; bad differs by 2; and 2 more",
             "the check raised KeyError: 'broken'",
         ]
+
+    @pytest.mark.parametrize("place", ["elsewhere", "elsewhere/large_index.json", "."])
+    def test_a_case_set_knows_its_index_by_any_name(self, tmp_path: Path, place: str) -> None:
+        index = tmp_path / "sets" / "elsewhere" / "large_index.json"
+        index.parent.mkdir(parents=True)
+        index.write_text("good good", encoding="utf-8")
+        (report,) = run_conformance([tmp_path / "sets" / place])
+        assert (report.path, report.name, report.agreements) == (index, "tensors", 2)
 
     def test_a_case_set_without_a_case_is_no_success(self, tmp_path: Path) -> None:
         path = tmp_path / "tensors" / "index.json"

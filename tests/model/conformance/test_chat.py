@@ -29,7 +29,7 @@ def test_every_case_and_tensor_agrees(cases: list[Case]) -> None:
 def test_every_kind_is_compared(cases: list[Case], golden: GoldenModel) -> None:
     kinds = Counter(case.label.split(":")[0] for case in cases)
     assert kinds["generate_cases"] == len(golden.index["generate_cases"])
-    assert kinds["tensor"] + kinds["waveform"] == len(golden.tensors)
+    assert kinds["tensor"] + kinds["given tensor"] + kinds["waveform"] == len(golden.tensors)
     assert set(golden.index) - {"header", "waveforms", "tensors", "forward_cases", "notes"} <= set(kinds)
 
 
@@ -85,10 +85,17 @@ def test_other_ways_to_load_give_the_same(golden_folder: Path, options: dict[str
             "processor_edge_cases.audio of 639 samples (0 frames)",
         ),
         (("mel_stats", "chirp_1p7", "mean"), -0.4, "mel_stats.chirp_1p7"),
+        (
+            ("generate_cases", 10, "min_top1_top2_margin_speech"),
+            0.5,
+            "generate_cases.s2s_greedy.s_chirp",
+        ),
+        (("generate_cases", 41, "codes_for_vocoder", 1, 2), 3, "generate_cases.batch2_s2s"),
+        (("tensors", "trace.text_ids", "shape"), [4], "tensor.trace.text_ids"),
         (("streamer_cases", 0, "steps", 2, "text_str"), "x", "streamer_cases.s_chirp#0"),
         (("waveforms", "chirp_1p7", "samples"), 1, "waveform.chirp_1p7"),
     ],
-    ids=["text", "speech", "lengths", "edge", "mel", "streamer", "waveform"],
+    ids=["text", "speech", "lengths", "edge", "mel", "gap", "batch", "shape", "streamer", "waveform"],
 )
 def test_a_wrong_record_is_noticed(
     golden_folder: Path, tmp_path: Path, place: tuple[str | int, ...], value: object, case_id: str
