@@ -161,9 +161,21 @@ def other_model(folder: Path) -> None:
 
 
 def unequal_widths(folder: Path) -> None:
-    values = json.loads((folder / "config.json").read_text())
-    values["audio_config"]["output_dim"] = 32
-    (folder / "config.json").write_text(json.dumps(values))
+    change(folder, "audio_config", output_dim=32)
+
+
+def windows(folder: Path) -> None:
+    change(folder, "text_config", use_sliding_window=True, sliding_window=8, max_window_layers=1)
+
+
+def unknown_head(folder: Path) -> None:
+    change(folder, "audio_config", crq_transformer_config={"model_type": "qwen9"})
+
+
+def change(folder: Path, section: str, **values: Any) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    content[section] |= values
+    (folder / "config.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +193,8 @@ def unequal_widths(folder: Path) -> None:
         (no_config, ["config.json", "missing"]),
         (other_model, ["config.json", "'qwen3'"]),
         (unequal_widths, ["output_dim is 32", "hidden_size is 64"]),
+        (windows, ["text_config", "sliding windows"]),
+        (unknown_head, ["crq_transformer_config", "'qwen9'"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -239,6 +239,9 @@ def test_a_wrong_file_of_speakers_is_named(content: Any, message: str, folder: P
             "upsample_kernel_sizes has 3 entries for 2",
         ),
         (lambda content: content["flow"]["dit"].update(dim=72), "no multiple of 16"),
+        (lambda content: content["flow"]["dit"].update(long_skip_connection=True), "long_skip_connection"),
+        (lambda content: content["hift"]["istft_params"].update(hop_len=5), "no even multiple of the hop 5"),
+        (lambda content: content["hift"].update(source_resblock_kernel_sizes=[7]), "has 1 entries for 3"),
         (lambda content: content.update(flow=[]), "flow is no object"),
     ],
 )
@@ -252,6 +255,17 @@ def test_a_wrong_configuration_is_named(
     with pytest.raises(DataError, match=message) as refusal:
         read_config(folder)
     assert "config.json" in str(refusal.value)
+
+
+def test_what_the_published_code_passes_over_is_passed_over(folder: Path) -> None:
+    path = folder / "config.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["flow"]["dit"].update(long_skip_connection=False, dropout=0.1)
+    content["flow"]["cfm"].update(n_spks=1, sigma_min=1e-6)
+    content["hift"]["source_resblock_kernel_sizes"].append(3)
+    content["hift"]["source_resblock_dilation_sizes"].append([1])
+    path.write_text(json.dumps(content), "utf-8")
+    assert torch.equal(load(folder).decode(range(20)), load(folder).decode(range(20)))
 
 
 def test_a_configuration_that_is_no_json_is_named(folder: Path) -> None:
